@@ -1,0 +1,62 @@
+"""TOML and `key=value` overrides into frozen dataclasses; every mistake names the file and the key.
+
+msgspec ignores unknown keys of a dataclass, so they are looked for here first.
+"""
+
+import dataclasses
+import difflib
+import tomllib
+import typing
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from openlamda.errors import UserError
+
+T = TypeVar("T")
+
+
+def load(kind: type[T], path: Path, overrides: typing.Sequence[str] = ()) -> T:
+    """The `kind` that TOML file `path` describes, changed by overrides such as `optimizer.learning_rate=1e-3`."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: {error}") from None
+    for override in overrides:
+        _override(values, override)
+    _check_keys(kind, values, str(path))
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals:
+        raise UserError(f"{override!r}: expected key=value")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text  # a bare word is a string
+    *tables, last = key.split(".")
+    for table in tables:
+        values = values.setdefault(table, {})
+        if not isinstance(values, dict):
+            raise UserError(f"{override!r}: {table!r} is no table")
+    values[last] = value
+
+
+def _check_keys(kind: Any, values: dict[str, Any], where: str) -> None:
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    hints = typing.get_type_hints(kind)
+    for key, value in values.items():
+        if key not in fields:
+            near = difflib.get_close_matches(key, fields, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(fields)}"
+            raise UserError(f"{where}: no setting {key!r}; {hint}")
+        if dataclasses.is_dataclass(hints[key]) and isinstance(value, dict):
+            _check_keys(hints[key], value, f"{where}: {key}")

@@ -1,0 +1,221 @@
+"""Rows made here: arithmetic, words to translate, and look-ups of invented facts, in varied wording.
+
+They teach the model to say what to look up and to copy what came back. Entities and values are drawn at random, so that
+nothing in them can be remembered; questions and values of the evaluation suites are not in this file.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from openlamda.corpus.phrases import (
+    ARITHMETIC,
+    ARITHMETIC_REPLIES,
+    ATTRIBUTES,
+    FOLLOW_UPS,
+    GENERIC_QUESTIONS,
+    GREETERS,
+    LOOKUP_REPLIES,
+    NOT_FOUND,
+    OPENERS,
+    TRANSLATIONS,
+    UNIT_REPLIES,
+    UNSURE,
+)
+from openlamda.corpus.rows import Researched
+from openlamda.text.dialog import Dialog, Turn
+from openlamda.text.grammar import Step
+
+SMALL_WORDS = frozenset(
+    "a an the of is are was were be been do does did has have had it its it's that this to in on at for and or i i'd i'm "
+    "i've you your me my we us please can could would will want like need know tell say show give get find curious "
+    "wondering wonder question quick hey hi hello so um well okay thanks what what's whats remind any idea just really "
+    "actually exactly there by let about if look up check".split()
+)
+"""What a query leaves out of a question. Who, when, where, which and how stay: they say what is asked for."""
+
+_ONSETS = "b c d f g h j k l m n p r s t v w z br ch cl dr fl gr kr pl sh st th tr".split()
+_VOWELS = "a e i o u a e i o ai ea ou ia".split()
+_CODAS = ["", "", "", "n", "r", "l", "s", "m", "nd", "rt", "k", "x", "th", "ll"]
+_FIRST = "Anna Omar Maria Pedro Chen Ivan Lucy Karl Aisha Tom Elena Hugo Nina Paul Rosa Mark Ines Leo Clara Samuel".split()
+
+
+def query_of(question: str, entity: str = "") -> str:
+    """The words of `question` that a search needs, in their order; `entity` stays whole."""
+    text = question.replace(entity, "\0", 1) if entity else question
+    words = [word.strip(".,?!:;\"()").removesuffix("'s") for word in text.split()]
+    kept = [word for word in words if word and word.casefold() not in SMALL_WORDS]
+    return " ".join(kept).replace("\0", entity)
+
+
+@dataclass
+class Maker:
+    """Draws rows with `rng`; `words` (lower-case English) and `names` feed its invented names."""
+
+    rng: random.Random
+    words: Sequence[str]
+    names: Sequence[str] = ()
+
+    def _syllables(self) -> str:
+        parts = (
+            self.rng.choice(_ONSETS) + self.rng.choice(_VOWELS) + self.rng.choice(_CODAS)
+            for _ in range(self.rng.choice((1, 2, 2, 2, 3)))
+        )
+        return "".join(parts).capitalize()
+
+    def person(self) -> str:
+        """A name like Elena Brouth."""
+        return f"{self.rng.choice(_FIRST) if self.rng.random() < 0.5 else self._syllables()} {self._syllables()}"
+
+    def place(self) -> str:
+        """A name like Kraim or New Sheand."""
+        return self.rng.choice(("", "", "", "", "New ", "North ", "Port ", "San ")) + self._syllables()
+
+    def entity(self) -> str:
+        """A thing to be asked about: invented, or a given name."""
+        draw = self.rng.random()
+        if self.names and draw < 0.45:
+            return self.rng.choice(self.names)
+        if draw < 0.65:
+            return self.person()
+        if draw < 0.8:
+            return self.rng.choice(("Mount ", "Lake ", "", "", "the River ", "Fort ", "Cape ")) + self._syllables()
+        title = " ".join(self.rng.choice(self.words).capitalize() for _ in range(self.rng.choice((1, 2, 2))))
+        return self.rng.choice(("The ", "", "", "A ")) + title
+
+    def value(self, kind: str) -> str:
+        """A random value: of a kind that phrases.py names, else one of the words given there."""
+        rng = self.rng
+        if kind == "person":
+            return self.person()
+        if kind == "place":
+            return self.place()
+        if kind == "year":
+            return str(rng.randint(1000, 2024))
+        if kind == "number":
+            return str(rng.randint(1, 10 ** rng.randint(1, 3)))
+        if kind == "word":
+            return self.rng.choice(self.words)
+        if kind == "name":
+            return self.rng.choice((self.entity, self.place, self.person))()
+        if "|" in kind:
+            return rng.choice(kind.split("|"))
+        amount = rng.randint(2, 10 ** rng.randint(2, 6))
+        return f"{amount:,} {kind}" if rng.random() < 0.9 else f"{amount / 10:,.1f} {kind}"
+
+    def _ask(self, question: str) -> str:
+        if self.rng.random() < 0.5:
+            question = question[0].upper() + question[1:]
+        if self.rng.random() < 0.3:
+            question = self.rng.choice(OPENERS) + question
+        return question + self.rng.choice(("?", "?", "?", "", ".", "??", " please?"))
+
+    def _start(self) -> tuple[Turn, ...]:
+        """Sometimes a little talk before the question."""
+        if self.rng.random() < 0.85:
+            return ()
+        return (Turn("user", self.rng.choice(GREETERS)), Turn("agent", self.rng.choice(GREETERS)))
+
+    def _draft(self, value: str) -> str:
+        draw = self.rng.random()
+        if draw < 0.5:
+            return self.rng.choice(UNSURE)
+        if draw < 0.8:
+            return f"I think it is {value}."
+        return " ".join(self.rng.choice(self.words) for _ in range(self.rng.randint(1, 8))).capitalize() + "."
+
+    def lookup(self) -> Researched:
+        """A question about one attribute of one entity, asked of the toolset, answered from the snippet."""
+        rng = self.rng
+        attribute = rng.choice(list(ATTRIBUTES))
+        kind, questions = ATTRIBUTES[attribute]
+        entity, value = self.entity(), self.value(kind)
+        question = rng.choice(GENERIC_QUESTIONS if rng.random() < 0.35 or not questions else questions)
+        question = question.format(e=entity, a=attribute)
+        query = query_of(question, entity)
+        turns = self._start()
+        if rng.random() < 0.1:
+            first = rng.choice(list(ATTRIBUTES))
+            known = rng.choice(LOOKUP_REPLIES).format(e=entity, a=first, v=self.value(ATTRIBUTES[first][0]), k="")
+            turns = (Turn("user", f"What is the {first} of {entity}?"), Turn("agent", known.strip()))
+            question = rng.choice(FOLLOW_UPS).format(a=attribute)
+            query = f"{entity} {attribute}"
+        context = Dialog((*turns, Turn("user", self._ask(question))))
+        right = Step(query, f"{entity} / {attribute} / {value}")
+        draw, k = rng.random(), 1
+        if draw < 0.05:
+            return Researched("lookup", context, self._draft(value), (Step(query, None),), rng.choice(NOT_FOUND))
+        steps = (right,)
+        if draw < 0.15:
+            other = rng.choice(list(ATTRIBUTES))
+            wrong = Step(query, f"{self.entity()} / {other} / {self.value(ATTRIBUTES[other][0])}")
+            steps, k = (wrong, right), 2
+        reply = rng.choice(LOOKUP_REPLIES).format(e=entity, a=attribute, v=value, k=f" [{k}]")
+        return Researched("lookup", context, self._draft(self.value(kind)), steps, reply[0].upper() + reply[1:])
+
+    def _number(self) -> str:
+        rng = self.rng
+        number = rng.randint(0 if rng.random() < 0.1 else 2, 10 ** rng.choice((1, 2, 2, 3, 3, 4, 5)))
+        if rng.random() < 0.08:
+            return f"{number / 10:.1f}"
+        return str(number)
+
+    def arithmetic(self) -> Researched:
+        """A calculation in words or signs, handed to the calculator, answered with its result."""
+        rng = self.rng
+        form, wordings = rng.choice(ARITHMETIC)
+        a, b, c = self._number(), self._number(), self._number()
+        if "/" in form and "." not in a + b:
+            b = str(rng.randint(2, 99))
+            a = str(int(b) * rng.randint(2, 500)) if rng.random() < 0.7 else a
+        if "%" in form or "^" in form or "sqrt" in form:
+            a = str(rng.randint(1, 100)) if "%" in form else str(rng.randint(2, 40))
+            a = str(int(a) ** 2) if "sqrt" in form else a
+            b = str(rng.randint(2, 4)) if "^{b}" in form else b
+        result = _calculate(form, Decimal(a), Decimal(b), Decimal(c))
+        query = form.format(a=a, b=b, c=c)
+        comma = rng.random() < 0.15  # 12,345 as people write it; the query has plain digits
+        shown = (f"{int(n):,}" if comma and n.isdigit() else n for n in (a, b, c))
+        a, b, c = shown
+        wording = rng.choice(wordings).format(a=a, b=b, c=c)
+        context = Dialog((*self._start(), Turn("user", self._ask(wording))))
+        reply = rng.choice(ARITHMETIC_REPLIES).format(q=query, v=result)
+        return Researched("arithmetic", context, self._draft(self._number()), (Step(query, result),), reply)
+
+    def translation(self) -> Researched:
+        """A word to be translated; the answer is an invented word, so that it must be read."""
+        language = self.rng.choice(("French", "Spanish", "German", "Italian"))
+        word = self.rng.choice(self.words)
+        value = self._syllables().lower() if self.rng.random() < 0.7 else self.rng.choice(self.words)
+        question = self.rng.choice(TRANSLATIONS).format(w=word, l=language)
+        context = Dialog((*self._start(), Turn("user", self._ask(question))))
+        reply = self.rng.choice(UNIT_REPLIES).format(w=word, l=language, v=value)
+        query = f"{word} in {language}"
+        return Researched("translation", context, self._draft(self._syllables()), (Step(query, value),), reply)
+
+    def rows(self, kind: str) -> Iterator[Researched]:
+        """Endless rows of one kind."""
+        while True:
+            yield getattr(self, kind)()
+
+
+def _calculate(form: str, a: Decimal, b: Decimal, c: Decimal) -> str:
+    values = {
+        "{a}+{b}": lambda: a + b,
+        "{a}-{b}": lambda: a - b,
+        "{b}-{a}": lambda: b - a,
+        "{a}*{b}": lambda: a * b,
+        "{a}/{b}": lambda: a / b,
+        "{a}^2": lambda: a**2,
+        "{a}^3": lambda: a**3,
+        "{a}^{b}": lambda: a**b,
+        "sqrt({a})": lambda: a.sqrt(),
+        "{a}% of {b}": lambda: a * b / 100,
+        "{a}+{b}+{c}": lambda: a + b + c,
+        "{a}*{b}+{c}": lambda: a * b + c,
+        "({a}+{b})*{c}": lambda: (a + b) * c,
+        "{a}/2": lambda: a / 2,
+        "{a}*2": lambda: a * 2,
+    }
+    return f"{values[form]():.12g}" if "/" in form else f"{values[form]().normalize():f}"

@@ -1,0 +1,51 @@
+"""What training and evaluation read: documents, dialogs, judged replies, researched replies. Knows nothing of tokens."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from openlamda.text.dialog import Dialog
+from openlamda.text.grammar import Step
+
+
+@dataclass(frozen=True)
+class Document:
+    """Running text."""
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Talk:
+    """A dialog of a corpus."""
+
+    id: str
+    dialog: Dialog
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A reply and what is known of it: attribute -> label."""
+
+    id: str
+    context: Dialog
+    response: str
+    labels: Mapping[str, bool] = field(default_factory=dict)
+    snippets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Researched:
+    """A reply with the look-ups that led to it; no steps: the draft was good."""
+
+    id: str
+    context: Dialog
+    draft: str
+    steps: tuple[Step, ...]
+    reply: str
+
+
+def held_back(row_id: str, percent: int = 5) -> bool:
+    """Whether a row is kept for evaluation and never trained on: a fixed share by the hash of its id."""
+    return int.from_bytes(hashlib.sha1(row_id.encode()).digest()[:4], "big") % 100 < percent

@@ -1,0 +1,115 @@
+"""A training run, told top to bottom: start or resume, step, log, save; the same for every stage.
+
+Takes a recipe, leaves a run directory: recipe, metrics (JSON Lines and TensorBoard), checkpoints, and the model.
+"""
+
+import dataclasses
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import msgspec
+from tensorboardX import SummaryWriter
+
+from openlamda.errors import UserError
+from openlamda.model import params as weights_table
+from openlamda.model import weights
+from openlamda.model.config import PRESETS, ModelConfig
+from openlamda.text.tokenizer import Tokenizer
+from openlamda.train import optimizer as optimizers
+from openlamda.train.batches import pack
+from openlamda.train.checkpoint import Checkpoints
+from openlamda.train.recipe import Recipe
+from openlamda.train.step import Batch, State, train_step
+from openlamda.train.tasks import mixed, sources
+
+
+def start(recipe: Recipe) -> tuple[weights_table.Params, ModelConfig, Tokenizer]:
+    """First weights: fresh ones of a preset, or those of a model directory."""
+    if recipe.start in PRESETS:
+        if not recipe.tokenizer:
+            raise UserError("recipe: no setting 'tokenizer'; a preset has none, `openlamda tokenizer train` makes one")
+        tokenizer = Tokenizer.load(Path(recipe.tokenizer))
+        config = dataclasses.replace(PRESETS[recipe.start], vocab_size=tokenizer.vocab_size)
+        return weights_table.init(config, jax.random.key(recipe.seed)), config, tokenizer
+    directory = Path(recipe.start)
+    if not directory.is_dir():
+        raise UserError(f"recipe: start = {recipe.start!r}, expected a directory or one of {', '.join(PRESETS)}")
+    params, config = weights.load(directory / "model" if (directory / "model").is_dir() else directory)
+    tokenizer = Tokenizer.load((directory / "model" if (directory / "model").is_dir() else directory) / "tokenizer.model")
+    return params, config, tokenizer
+
+
+def batches(recipe: Recipe, tokenizer: Tokenizer, names: list[str]) -> Iterator[tuple[Batch, dict[str, int]]]:
+    """The run's batches from the first on; the same recipe and data give the same ones."""
+    made = sources(recipe.mixture, Path(recipe.data), tokenizer, recipe.row_tokens, recipe.seed, names)
+    return pack(mixed(made, recipe.mixture), recipe.batch_rows, recipe.row_tokens, recipe.rating_weight)
+
+
+def run(recipe: Recipe, directory: Path, names: list[str], report: Callable[[dict[str, float]], None]) -> Path:
+    """Train to the recipe's last step and return the model directory; an unfinished run in `directory` is resumed.
+
+    `names` are entity names that made rows may use; `report` is given the metrics of every `log_every` steps.
+    """
+    # ---- start or resume
+    directory.mkdir(parents=True, exist_ok=True)
+    resolved = msgspec.json.format(msgspec.json.encode(recipe))
+    recipe_file = directory / "recipe.json"
+    if recipe_file.exists() and recipe_file.read_bytes() != resolved:
+        raise UserError(f"{recipe_file}: this directory holds a run of another recipe; choose another -o")
+    recipe_file.write_bytes(resolved)
+    params, config, tokenizer = start(recipe)
+    optimizer = optimizers.build(recipe.optimizer, recipe.steps)
+    state = State(jnp.int32(0), params, optimizer.init(params))
+    checkpoints = Checkpoints(directory / "checkpoints")
+    state = checkpoints.restore(state) or state
+    first = int(state.step)
+    stream = islice(batches(recipe, tokenizer, names), first, recipe.steps)
+
+    # ---- step, log, save
+    peak = matmul_peak()
+    flops_per_token = 6 * sum(array.size for name, array in params.items() if not name.startswith("norm"))
+    meter = Counter()
+    with SummaryWriter(str(directory / "tensorboard")) as board, (directory / "metrics.jsonl").open("a") as log:
+        clock = time.perf_counter()
+        for step, (batch, counts) in enumerate(stream, first + 1):
+            state, metrics = train_step(state, batch, config=config, optimizer=optimizer)
+            meter.update(counts)
+            if step % recipe.log_every == 0 or step == recipe.steps:
+                values = {name: float(value) for name, value in metrics.items()}
+                seconds, clock = time.perf_counter() - clock, time.perf_counter()
+                tokens = sum(meter.values())
+                rate = tokens / seconds
+                values |= {"step": step, "steps": recipe.steps, "tokens_per_second": rate}
+                values |= {"share_of_peak": rate * flops_per_token / peak}
+                values |= {"seconds_left": (recipe.steps - step) * seconds / min(recipe.log_every, step - first)}
+                values |= {f"share/{task}": meter[task] / tokens for task in recipe.mixture}
+                meter.clear()
+                log.write(json.dumps(values) + "\n")
+                log.flush()
+                for name in ("loss", "grad_norm", "tokens_per_second", "share_of_peak"):
+                    board.add_scalar(name, values[name], step)
+                report(values)
+            if step % recipe.checkpoint_every == 0 or step == recipe.steps:
+                checkpoints.save(state)
+                weights.save(directory / "model", state.params, config, tokenizer.model, dtype="float32")
+    checkpoints.close()
+    return directory / "model"
+
+
+def matmul_peak() -> float:
+    """FLOP/s of a large float32 matrix product here, the best of five."""
+    square = jnp.ones((1024, 1024))
+    product = jax.jit(lambda x: x @ x)
+    product(square).block_until_ready()
+    best = float("inf")
+    for _ in range(5):
+        began = time.perf_counter()
+        product(square).block_until_ready()
+        best = min(best, time.perf_counter() - began)
+    return 2 * 1024**3 / best

@@ -1,0 +1,34 @@
+"""A training run on one page: what it starts from, what it reads, how long it goes."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimizer:
+    """How gradients become updates."""
+
+    name: Literal["adamw", "muon"] = "adamw"
+    learning_rate: float = 3e-3
+    warmup_steps: int = 100
+    decay_steps: int = 0  # linear to zero over the last so many steps; 0: constant
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """One stage. Paths are relative to the working directory."""
+
+    start: str  # a preset begins from nothing, a model or run directory goes on from its weights
+    tokenizer: str = ""  # a SentencePiece model; a directory to start from has its own
+    data: str = "data"  # folder of the public data (docs/data.md)
+    steps: int
+    batch_rows: int = 16
+    row_tokens: int = 256
+    seed: int = 0
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    mixture: dict[str, float]  # task -> share of the tokens; tasks: train/tasks.py
+    rating_weight: float = 8.0  # a rating is one token among many of text: it counts so much more
+    log_every: int = 20
+    checkpoint_every: int = 500

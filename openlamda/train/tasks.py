@@ -1,0 +1,169 @@
+"""Rows into training sequences: one function a task, and the weighted stream of them that a recipe asks for.
+
+The grammar writes the sequences; here it is decided which rows, and how much of each.
+"""
+
+import random
+import re
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from openlamda.corpus import public
+from openlamda.corpus.made import Maker
+from openlamda.corpus.rows import Document, Judged, Researched, Talk, held_back
+from openlamda.errors import UserError
+from openlamda.text.dialog import Dialog
+from openlamda.text.grammar import Grammar, Sequence
+from openlamda.text.tokenizer import Tokenizer
+
+JUDGES = ("unsafe", "grounded", "sensible", "specific", "interesting")
+MADE = ("lookup", "arithmetic", "translation")
+TASKS = ("document", "dialog", "generate", "chat", *JUDGES, *MADE)
+
+
+def fit(dialog: Dialog, grammar: Grammar, limit: int) -> Dialog:
+    """The newest turns of `dialog` that take at most `limit` tokens, and the last turn in any case."""
+    turns = dialog.turns
+    while len(turns) > 1 and len(grammar.context(Dialog(turns)).tokens) > limit:
+        turns = turns[1:]
+    return Dialog(turns)
+
+
+def document(row: Document, grammar: Grammar, limit: int, rng: random.Random) -> Iterator[Sequence]:
+    """A random piece of a document, as long as a sequence may be."""
+    words = re.split(r"(?<=\s)", row.text)
+    start = rng.randrange(max(1, len(words) - limit // 2))
+    sequence = grammar.document("".join(words[start : start + limit]))
+    yield Sequence(sequence.tokens[:limit], sequence.learned[:limit])
+
+
+def dialog(row: Talk, grammar: Grammar, limit: int, rng: random.Random) -> Iterator[Sequence]:
+    """A random stretch of a dialog."""
+    turns = row.dialog.turns
+    start = rng.randrange(max(1, len(turns) - 6))
+    while start < len(turns):
+        end = start + 1
+        while end < len(turns) and len(grammar.dialog(Dialog(turns[start : end + 1])).tokens) <= limit:
+            end += 1
+        sequence = grammar.dialog(Dialog(turns[start:end]))
+        yield Sequence(sequence.tokens[:limit], sequence.learned[:limit])
+        return
+
+
+def generate(row: Talk, grammar: Grammar, limit: int, rng: random.Random) -> Iterator[Sequence]:
+    """One agent turn as the reply to what stands before it."""
+    turns = row.dialog.turns
+    places = [n for n, turn in enumerate(turns) if n and turn.author == "agent" and len(turn.text.split()) < 60]
+    if places:
+        at = rng.choice(places)
+        context = fit(Dialog(turns[max(0, at - 4) : at]), grammar, limit // 2)
+        yield grammar.generate(context, turns[at].text)
+
+
+def chat(row: Talk, grammar: Grammar, limit: int, rng: random.Random) -> Iterator[Sequence]:
+    """A draft that needs no look-up: research says USER and repeats it (LaMDA, section 6.2: "good" turns)."""
+    turns = row.dialog.turns
+    places = [n for n, turn in enumerate(turns) if n and turn.author == "agent" and len(turn.text.split()) < 16]
+    if places:
+        at = rng.choice(places)
+        context = fit(Dialog(turns[max(0, at - 2) : at]), grammar, limit // 2)
+        yield grammar.research(context, turns[at].text, (), turns[at].text)
+
+
+def judge(row: Judged, grammar: Grammar, limit: int, rng: random.Random) -> Iterator[Sequence]:
+    """A sequence for each label of the row; a longer one than the limit is left out."""
+    for attribute, label in row.labels.items():
+        context = fit(row.context, grammar, limit // 3)
+        response = " ".join(row.response.split(" ")[:80])
+        yield grammar.judge(context, response, attribute, label, row.snippets)
+
+
+def research(row: Researched, grammar: Grammar, limit: int, rng: random.Random) -> Iterator[Sequence]:
+    """The look-ups and the reply; now and then the draft alone, as generator and as base."""
+    yield grammar.research(row.context, row.draft, row.steps, row.reply)
+    if rng.random() < 0.12:
+        unsure = "Let me look that up." if row.id == "lookup" else "Let me work that out."
+        yield grammar.generate(row.context, unsure) if rng.random() < 0.7 else grammar.base(row.context, unsure)
+
+
+_MAKERS: dict[str, Callable[..., Iterator[Sequence]]] = {
+    "document": document,
+    "dialog": dialog,
+    "generate": generate,
+    "chat": chat,
+    **dict.fromkeys(JUDGES, judge),
+    **dict.fromkeys(MADE, research),
+}
+_READERS: dict[str, Callable[[Path], Iterable]] = {
+    "document": public.documents,
+    "dialog": public.dialogs,
+    "generate": public.dialogs,
+    "chat": public.dialogs,
+    **{name: getattr(public, name) for name in JUDGES},
+}
+
+
+class Source:
+    """Endless training sequences of one task: its rows shuffled anew each time round, held-back rows left out."""
+
+    def __init__(self, task: str, rows: Iterable, grammar: Grammar, limit: int, seed: int):
+        self.task = task
+        self.epochs = 0
+        self._rows, self._grammar, self._limit = rows, grammar, limit
+        self._rng = random.Random(f"{seed} {task}")
+
+    def __iter__(self) -> Iterator[Sequence]:
+        while True:
+            rows = self._rows
+            if isinstance(rows, list):
+                rows = self._rng.sample(rows, len(rows))
+                self.epochs += 1
+            for row in rows:
+                for sequence in _MAKERS[self.task](row, self._grammar, self._limit, self._rng):
+                    if len(sequence.tokens) <= self._limit and any(sequence.learned):
+                        yield sequence
+
+
+def sources(
+    mixture: dict[str, float], folder: Path, tokenizer: Tokenizer, limit: int, seed: int, names: list[str]
+) -> dict[str, Source]:
+    """A source for each task of the mixture. Raises UserError for an unknown task or missing data."""
+    for task in mixture:
+        if task not in TASKS:
+            raise UserError(f"mixture: no task {task!r}, expected one of {', '.join(TASKS)}")
+    grammar = Grammar(tokenizer.encode)
+    read: dict[Callable, list] = {}
+    made: dict[str, Source] = {}
+    words = common_words(folder)
+    for task in mixture:
+        if task in MADE:
+            rows: Iterable = Maker(random.Random(f"{seed} {task} rows"), words, names).rows(task)
+        else:
+            reader = _READERS[task]
+            if reader not in read:
+                read[reader] = [row for row in reader(folder) if not held_back(row.id.rstrip("+-").split("#")[0])]
+            rows = read[reader]
+        made[task] = Source(task, rows, grammar, limit, seed)
+    return made
+
+
+def common_words(folder: Path, count: int = 8000) -> list[str]:
+    """Lower-case words of 4 to 10 letters out of the first documents, in order of appearance."""
+    found: dict[str, None] = {}
+    for row in islice(public.documents(folder), 400):
+        found.update(dict.fromkeys(re.findall(r"\b[a-z]{4,10}\b", row.text)))
+        if len(found) >= count:
+            break
+    return list(found)[:count]
+
+
+def mixed(made: dict[str, Source], mixture: dict[str, float]) -> Iterator[tuple[str, Sequence]]:
+    """Sequences of all sources, each time from the one that is furthest behind its share of the tokens."""
+    streams = {task: iter(source) for task, source in made.items()}
+    given = dict.fromkeys(mixture, 0.0)
+    while True:
+        task = min(given, key=lambda name: given[name] / mixture[name])
+        sequence = next(streams[task])
+        given[task] += len(sequence.tokens)
+        yield task, sequence
