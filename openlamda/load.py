@@ -3,14 +3,33 @@
 from pathlib import Path
 
 from openlamda.corpus.rows import held_back
+from openlamda.dialog.judge import Judges
+from openlamda.dialog.lamda import Lamda
+from openlamda.dialog.roles import Role
+from openlamda.text.tokenizer import Tokenizer
+from openlamda.tools.base import Toolset
+from openlamda.tools.search import read_facts
+from openlamda.tools.toolset import default_toolset
 
 SHIPPED = Path(__file__).parent / "nano"
 
 
+def load(model: Path | None = None, *, role: Role | None = None, toolset: Toolset | None = None) -> Lamda:
+    """An agent with the model of a directory (default: the one that ships), the bundled tools, and a role.
+
+    Raises UserError where the directory holds no model.
+    """
+    from openlamda.engine.local import LocalModel, keep_compiled  # jax: only once a model is wanted
+    from openlamda.model import weights
+
+    directory = Path(model) if model is not None else SHIPPED
+    keep_compiled()
+    params, config = weights.load(directory)
+    tokenizer = Tokenizer.load(directory / "tokenizer.model")
+    engine = LocalModel(params, config)
+    return Lamda(engine, tokenizer, toolset or default_toolset(), judges=Judges.read(directory), role=role)
+
+
 def training_names() -> list[str]:
     """Names of the bundled knowledge that made training rows may use: those that no evaluation asks about."""
-    names = set()
-    for path in sorted((Path(__file__).parent / "tools" / "knowledge").glob("*.tsv")):
-        lines = path.read_text(encoding="utf-8").splitlines()[1:]
-        names.update(line.split("\t")[0] for line in lines)
-    return sorted(name for name in names if name and not held_back(name, percent=25))
+    return sorted({fact.entity for fact in read_facts() if not held_back(fact.entity, percent=25)})

@@ -1,0 +1,43 @@
+"""The command line: one thin verb a file, loaded when it is called, so that --help is quick."""
+
+import sys
+
+from cyclopts import App
+
+from openlamda.errors import UserError
+
+HELP = """Dialog systems by the LaMDA recipe: one model drafts sixteen replies, judges each itself, drops the unsafe,
+ranks the rest, looks claims up, and answers with its sources.
+
+Start with:  openlamda chat
+"""
+
+app = App(name="openlamda", help=HELP)
+app.command("openlamda.cli.chat:chat", name="chat")
+app.command("openlamda.cli.judge:judge", name="judge")
+app.command("openlamda.cli.train:train", name="train")
+
+tools = App(name="tools", help="Ask the toolset that the model uses.")
+tools.command("openlamda.cli.tools:ask", name="ask")
+tokenizer = App(name="tokenizer", help="Train a tokenizer.")
+tokenizer.command("openlamda.cli.tokenizer:train", name="train")
+data = App(name="data", help="Look at training data before a minute of training.")
+data.command("openlamda.cli.data:show", name="show")
+model = App(name="model", help="Look at model shapes.")
+model.command("openlamda.cli.model:show", name="show")
+for group in (tools, tokenizer, data, model):
+    app.command(group)
+
+
+def main() -> None:
+    """The console command: exit code 2 and one line for the user's mistakes."""
+    try:
+        app()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has gone
+        sys.exit(141)

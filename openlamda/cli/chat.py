@@ -1,0 +1,122 @@
+"""`openlamda chat`."""
+
+import json as jsonlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from openlamda.dialog.lamda import Lamda, Reply
+from openlamda.dialog.roles import Role
+from openlamda.errors import UserError
+from openlamda.text.dialog import Dialog, dialog_from_json
+
+COMMANDS = "/why: how the last reply was chosen   /reset: a new dialog   /quit"
+
+
+def chat(
+    *,
+    once: str | None = None,
+    messages: Path | None = None,
+    model: Path | None = None,
+    role: Path | None = None,
+    seed: int = 0,
+    json: bool = False,
+) -> None:
+    """Talk to a model; /why shows the sixteen candidates, their scores and what was looked up.
+
+    Example: openlamda chat --once "how high is Mount Kilimanjaro?" --json
+
+    Parameters
+    ----------
+    once
+        Reply to this text alone, and end.
+    messages
+        A JSON file of earlier turns, [{"role": "user", "content": "..."}, ...]; - reads it from standard input.
+    model
+        A model directory; default: the model that ships.
+    role
+        A role file (TOML).
+    seed
+        The same seed gives the same replies.
+    json
+        With --once or --messages: print the reply, its sources and its trace as JSON.
+    """
+    from openlamda.load import load  # brings jax: not for --help
+
+    dialog = _read(messages) if messages is not None else Dialog()
+    lamda = load(model, role=Role.read(role) if role is not None else None)
+    if once is None and messages is None:
+        _converse(lamda, seed)
+        return
+    reply = lamda.reply(dialog.say("user", once) if once is not None else dialog, seed=seed)
+    if json:
+        print(jsonlib.dumps(as_json(reply), ensure_ascii=False, indent=2))
+    else:
+        _print(reply, lamda.role.name, Console(soft_wrap=True))
+
+
+def as_json(reply: Reply) -> dict:
+    """A reply and its trace as plain values."""
+    return {
+        "reply": reply.text,
+        "sources": [{"k": source.k, "title": source.title, "url": source.url} for source in reply.sources],
+        "finish_reason": reply.finish_reason,
+        "verified": reply.verified,
+        **reply.trace.to_json(),
+    }
+
+
+def _read(path: Path) -> Dialog:
+    where = "standard input" if str(path) == "-" else str(path)
+    try:
+        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+        return dialog_from_json(msgspec.json.decode(text), where)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{where}: {error}") from None
+    except msgspec.DecodeError as error:
+        raise UserError(f"{where}: {error}, expected JSON") from None
+
+
+def _lines() -> Iterator[str]:
+    """What the user types, line by line, until the end of input."""
+    if not sys.stdin.isatty():
+        yield from (line.rstrip("\n") for line in sys.stdin)
+        return
+    from prompt_toolkit import PromptSession
+
+    session: PromptSession[str] = PromptSession()
+    while True:
+        try:
+            yield session.prompt("You: ")
+        except (EOFError, KeyboardInterrupt):
+            return
+
+
+def _converse(lamda: Lamda, seed: int) -> None:
+    console, dialog, last = Console(soft_wrap=True), Dialog(), None
+    print(COMMANDS)
+    for line in _lines():
+        command = line.strip()
+        if command == "/quit":
+            return
+        if command == "/reset":
+            dialog, last = Dialog(), None
+        elif command == "/why":
+            Console().print(last.trace.render() if last is not None else "Nothing was said yet.")
+        elif command.startswith("/"):
+            print(COMMANDS)
+        elif command:
+            last = lamda.reply(dialog.say("user", line), seed=seed + len(dialog.turns))
+            dialog = dialog.say("user", line).say("agent", last.text)
+            _print(last, lamda.role.name, console)
+
+
+def _print(reply: Reply, name: str, console: Console) -> None:
+    for asked in reply.trace.research:
+        console.print(f'(looked up "{asked.query}")', style="dim", markup=False, highlight=False)
+    console.print(f"{name}: {reply.text}", markup=False, highlight=False)
+    for source in reply.sources:
+        console.print(f"[{source.k}] {source.url}", style="dim", markup=False, highlight=False)

@@ -1,0 +1,28 @@
+"""`openlamda judge`."""
+
+import json as jsonlib
+from pathlib import Path
+
+from openlamda.corpus.readers import read_jsonl
+
+
+def judge(file: Path, *, model: Path | None = None, json: bool = False) -> None:
+    """Score replies: how sensible, specific, interesting, safe and grounded the model finds each.
+
+    Parameters
+    ----------
+    file
+        JSON Lines, a row {"context": [{"role", "text"}...], "response": "...", "snippets": ["..."]}.
+    model
+        A model directory; default: the model that ships.
+    json
+        Print the same rows with "scores" added; else one line a row.
+    """
+    from openlamda.dialog.bulk import judge_rows
+    from openlamda.load import load
+
+    for row in judge_rows(read_jsonl(file), load(model), str(file)):
+        if json:
+            print(jsonlib.dumps(row, ensure_ascii=False))
+        else:
+            print("  ".join(f"{name} {score:.2f}" for name, score in row["scores"].items()), row["response"][:60])

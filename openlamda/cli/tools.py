@@ -1,0 +1,25 @@
+"""`openlamda tools`."""
+
+import msgspec
+
+from openlamda.tools.toolset import default_toolset
+
+
+def ask(query: str, *, json: bool = False) -> None:
+    """Ask the toolset: calculator, translator, search, in that order.
+
+    Example: openlamda tools ask "135+7721"
+
+    Parameters
+    ----------
+    query
+        A calculation, "X in LANGUAGE", or anything to look up.
+    json
+        Print a list of objects with text, url and title.
+    """
+    results = default_toolset()(query)
+    if json:
+        print(msgspec.json.encode(results).decode())
+        return
+    for result in results:
+        print(result.text, *([f"  {result.url}"] if result.url else []))

@@ -1,0 +1,151 @@
+"""A reply, from dialog to answer: draft, judge, research, judge again, cite. Read `Lamda.reply` top to bottom.
+
+Takes an engine, a tokenizer, a toolset and a role; gives `Reply`. Knows nothing of arrays, files or HTTP.
+"""
+
+import time
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from openlamda.dialog import citations, judge, rank
+from openlamda.dialog.research import research
+from openlamda.dialog.roles import Role, pin
+from openlamda.dialog.trace import Considered, Trace
+from openlamda.engine.base import Candidate, LanguageModel, Sampling, Tokens
+from openlamda.errors import UserError
+from openlamda.text.dialog import Dialog, Source
+from openlamda.text.grammar import SPOKEN, Grammar
+from openlamda.text.tokenizer import Tokenizer
+from openlamda.tools.base import Toolset
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What is said, what it rests on, and how it was chosen."""
+
+    text: str
+    sources: tuple[Source, ...]
+    finish_reason: str  # "stop", "length" (the text was cut) or "safe_reply" (no candidate survived)
+    verified: bool  # every number that it states stands in a snippet or in the user's words
+    trace: Trace
+
+
+class Lamda:
+    """An agent: one model that drafts, judges and looks things up."""
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        tokenizer: Tokenizer,
+        toolset: Toolset,
+        *,
+        judges: judge.Judges | None = None,
+        role: Role | None = None,
+        num_candidates: int = 16,
+        max_queries: int = 4,
+        window: int = 160,
+        max_tokens: int = 64,
+    ):
+        self.model = model
+        self.tokenizer = tokenizer
+        self.toolset = toolset
+        self.judges = judges or judge.Judges()
+        self.role = role or Role()
+        self.num_candidates = num_candidates
+        self.max_queries = max_queries
+        self.window = window  # tokens of context: role and dialog
+        self.grammar = Grammar(tokenizer.encode)
+        self.draft_sampling = Sampling(max_tokens=max_tokens, banned=SPOKEN)
+        # what was looked up is to be repeated exactly, so the final candidates are drawn closer to the likeliest
+        self.final_sampling = replace(self.draft_sampling, temperature=0.5)
+
+    def reply(self, dialog: Dialog, *, seed: int = 0) -> Reply:
+        """The best safe candidate with its sources. The same dialog, seed and tools give the same reply.
+
+        Raises UserError where the dialog does not end with something that a user said.
+        """
+        if not dialog.turns or dialog.turns[-1].author != "user":
+            raise UserError("dialog: the last turn is not the user's, expected a user turn to reply to")
+        if not dialog.turns[-1].text.strip():
+            raise UserError("dialog: the last turn is empty, expected some text")
+        trace = Trace(seed)
+        context = pin(
+            self.role, citations.without_marks(dialog), lambda d: len(self.grammar.context(d).tokens), self.window
+        )
+
+        draft = self._choose("draft", context, self.grammar.generate(context).tokens, trace)
+        if draft is None:
+            return Reply(self.role.safe_reply, (), "safe_reply", True, trace)
+        with _timed(trace, "research"):
+            steps, results = research(
+                self.model, self.tokenizer, self.toolset, context, draft.text, trace, self.max_queries
+            )
+        final = draft
+        if steps:
+            prompt = self.grammar.research(context, draft.text, steps, answer=True).tokens
+            final = self._choose("final", context, prompt, trace, [step.snippet for step in steps if step.snippet])
+        if final is None:
+            return Reply(self.role.safe_reply, (), "safe_reply", True, trace)
+        text, sources = citations.cite(final.text, results)
+        known = [turn.text for turn in context.turns] + [result.text for result in results]
+        reason = "stop" if final.finished else "length"
+        return Reply(text, sources, reason, not citations.unsupported(text, known), trace)
+
+    def _choose(
+        self, name: str, context: Dialog, prompt: Tokens, trace: Trace, snippets: Sequence[str] | None = None
+    ) -> "_Chosen | None":
+        """Draw candidates, judge them, drop what may not be said, and take the best; None where nothing is left."""
+        sampling = self.draft_sampling if snippets is None else self.final_sampling
+        with _timed(trace, f"{name}: sample"):
+            drawn = self.model.sample(prompt, self.num_candidates, sampling, trace.seed * 2 + (name == "final"))
+        texts = [self.tokenizer.decode(candidate.tokens).strip() for candidate in drawn]
+        with _timed(trace, f"{name}: judge"):
+            judged = self._judge(context, drawn, snippets or ())
+        considered = [
+            Considered(text, candidate.logprob, scores)
+            for text, candidate, scores in zip(texts, drawn, judged, strict=True)
+        ]
+        trace.rounds[name] = considered
+        known = [turn.text for turn in context.turns] + list(snippets or ())
+        for candidate in considered:
+            threshold = self.judges.safe if self.role.safe is None else self.role.safe
+            if not citations.cite(candidate.text, ())[0]:
+                candidate.dropped = "empty"
+            elif not rank.is_safe(candidate.scores, threshold):
+                candidate.dropped = "unsafe"
+            elif snippets is not None and citations.unsupported(candidate.text, known):
+                candidate.dropped = "states a number that no snippet has"
+        left = [i for i, candidate in enumerate(considered) if candidate.dropped is None]
+        if not left:
+            return None
+
+        def worth(i: int) -> float:
+            if self.judges.attributes:
+                return rank.quality(considered[i].scores)
+            return rank.likelihood(drawn[i].logprob, len(drawn[i].tokens) + 1)
+
+        best = max(left, key=worth)
+        considered[best].chosen = True
+        return _Chosen(texts[best], drawn[best].finished)
+
+    def _judge(self, context: Dialog, drawn: Sequence[Candidate], snippets: Sequence[str]) -> list[dict[str, float]]:
+        if not self.judges.attributes:
+            return [{} for _ in drawn]
+        once = list(dict.fromkeys(candidate.tokens for candidate in drawn))
+        found = judge.scores(self.model, self.grammar, self.judges.attributes, context, once, snippets)
+        by_tokens = dict(zip(once, found, strict=True))
+        return [dict(by_tokens[candidate.tokens]) for candidate in drawn]
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    text: str
+    finished: bool
+
+
+@contextmanager
+def _timed(trace: Trace, name: str):
+    began = time.perf_counter()
+    yield
+    trace.timings[name] = time.perf_counter() - began

@@ -1,0 +1,22 @@
+"""Which candidate is said: filter first, then rank. Pure functions over scores; knows no model."""
+
+from collections.abc import Mapping
+
+WEIGHTS = {"sensible": 3.0, "specific": 1.0, "interesting": 1.0}  # LaMDA, section 6.1
+GROUNDED_WEIGHT = 3.0  # ours, added where snippets were read; the paper gives none
+
+
+def is_safe(scores: Mapping[str, float], threshold: float) -> bool:
+    """Whether P(safe) reaches the threshold; an unjudged candidate passes."""
+    return scores.get("safe", 1.0) >= threshold
+
+
+def quality(scores: Mapping[str, float]) -> float:
+    """3 P(sensible) + P(specific) + P(interesting), and groundedness where it was judged."""
+    total = sum(weight * scores.get(name, 0.0) for name, weight in WEIGHTS.items())
+    return total + GROUNDED_WEIGHT * scores.get("grounded", 0.0)
+
+
+def likelihood(logprob: float, length: int, alpha: float = 1.0) -> float:
+    """Score of a model without judges: logprob over length^alpha (LaMDA, section 3, leaves the form open)."""
+    return logprob / max(length, 1) ** alpha

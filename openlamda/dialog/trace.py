@@ -1,0 +1,77 @@
+"""How a reply came to be: every candidate, query and second, for people and for JSON."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from openlamda.text.dialog import Result
+
+
+@dataclass
+class Considered:
+    """A candidate and its fate: `dropped` says why it could not be chosen."""
+
+    text: str
+    logprob: float
+    scores: dict[str, float] = field(default_factory=dict)
+    dropped: str | None = None
+    chosen: bool = False
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A query and what came back: nothing, a result, or the tool's error."""
+
+    query: str
+    result: Result | None
+    error: str | None = None
+
+
+@dataclass
+class Trace:
+    """Filled while a reply is made. Rounds of candidates are named "draft" and "final"; timings are seconds."""
+
+    seed: int
+    rounds: dict[str, list[Considered]] = field(default_factory=dict)
+    research: list[Asked] = field(default_factory=list)
+    timings: dict[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values: candidates of the last round, research, timings, seed."""
+        name, candidates = next(reversed(self.rounds.items()), ("draft", []))
+        return {
+            "round": name,
+            "candidates": [vars(candidate) for candidate in candidates],
+            "research": [
+                {
+                    "query": asked.query,
+                    "results": [] if asked.result is None else [vars(asked.result)],
+                    "error": asked.error,
+                }
+                for asked in self.research
+            ],
+            "timings": self.timings,
+            "seed": self.seed,
+        }
+
+    def render(self) -> Group:
+        """Tables for a terminal. Texts of models and tools are shown as they are, never as markup."""
+        parts: list[Any] = []
+        for name, candidates in self.rounds.items():
+            table = Table(title=f"{name}: {len(candidates)} candidates", title_justify="left")
+            columns = [key for key in ("sensible", "specific", "interesting", "safe", "grounded")
+                       if any(key in candidate.scores for candidate in candidates)]  # fmt: skip
+            for column in ("", "candidate", "logprob", *columns, "dropped"):
+                table.add_column(column)
+            for c in sorted(candidates, key=lambda c: (not c.chosen, c.dropped is not None)):
+                shown = [f"{c.scores[key]:.2f}" if key in c.scores else "" for key in columns]
+                table.add_row("*" if c.chosen else "", Text(c.text), f"{c.logprob:.1f}", *shown, c.dropped or "")
+            parts.append(table)
+        for asked in self.research:
+            came = asked.error or (asked.result.text if asked.result else "nothing found")
+            parts.append(Text(f'looked up "{asked.query}": {came}'))
+        parts.append(Text("  ".join(f"{name} {seconds:.2f} s" for name, seconds in self.timings.items())))
+        return Group(*parts)

@@ -1,0 +1,71 @@
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openlamda.tools.calculator import Calculator
+
+calculator = Calculator()
+
+
+@pytest.mark.parametrize(
+    ("query", "value"),
+    [
+        ("135+7721", "7856"),  # LaMDA, section 6.2
+        ("10-5-2", "3"),
+        ("8/4/2", "1"),
+        ("2.5*2", "5"),
+        ("1,234*2", "2468"),
+        ("-3+5", "2"),
+        ("2^10", "1024"),
+        ("0.1+0.2", "0.3"),
+        ("20% of 85", "17"),
+        ("7 % of 50", "3.5"),
+        ("what is 12 squared?", "144"),
+        ("the sum of 135 and 7721", "7856"),
+        ("subtract 5 from 20", "15"),
+        ("square root of 144", "12"),
+        ("12 x 3", "36"),
+        ("6 ÷ 4", "1.5"),
+        ("half of 90", "45"),
+        ("1/3", "0.333333333333"),
+        ("99999999999*99999999999", "9999999999800000000001"),
+        ("(2+3)*4", "20"),
+    ],
+)
+def test_calculations(query, value):
+    assert [result.text for result in calculator(query)] == [value]
+    assert calculator(query)[0].url is None
+
+
+@pytest.mark.parametrize("query", ["", "7", "hello", "How old is Rafael Nadal?", "hello in French", "1/0", "route 66", "e"])
+def test_what_is_no_calculation_gives_nothing(query):
+    assert calculator(query) == []
+
+
+HOSTILE = [
+    "9**9**9**9", "9^9^9^9", "__import__('os')", "(" * 1000 + "1" + ")" * 1000, "1/0", "10**10**7", "1e400*1",
+    "factorial(10**6)", "1" * 100_000 + "+1", "[1 for i in range(9)]", "(1).__class__", "1 << 99999", "1+\0", "'a'*9**9",
+    "sqrt(-1)+1", "exp(9999)+1", "lambda: 1", "max()+1", "0.1+0.2",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("query", HOSTILE)
+def test_hostile_input_is_answered_at_once(query):
+    calculator("1+1")
+    began = time.perf_counter()
+    results = calculator(query)
+    assert time.perf_counter() - began < 0.05
+    assert len(results) <= 1
+
+
+@given(st.text())
+def test_any_text_gives_at_most_one_result(query):
+    assert len(calculator(query)) <= 1
+
+
+@given(st.integers(-(10**9), 10**9), st.integers(1, 10**9), st.sampled_from("+-*"))
+def test_integers_are_exact(a, b, sign):
+    expected = {"+": a + b, "-": a - b, "*": a * b}[sign]
+    assert calculator(f"{a}{sign}{b}")[0].text == str(expected)
