@@ -16,6 +16,7 @@ app = App(name="openlamda", help=HELP)
 app.command("openlamda.cli.chat:chat", name="chat")
 app.command("openlamda.cli.judge:judge", name="judge")
 app.command("openlamda.cli.train:train", name="train")
+app.command("openlamda.cli.evaluate:evaluate", name="evaluate")
 
 tools = App(name="tools", help="Ask the toolset that the model uses.")
 tools.command("openlamda.cli.tools:ask", name="ask")

@@ -47,5 +47,9 @@ class Researched:
 
 
 def held_back(row_id: str, percent: int = 5) -> bool:
-    """Whether a row is kept for evaluation and never trained on: a fixed share by the hash of its id."""
-    return int.from_bytes(hashlib.sha1(row_id.encode()).digest()[:4], "big") % 100 < percent
+    """Whether a row is kept for evaluation and never trained on: a fixed share by the hash of its id.
+
+    Rows made of one original ("id#3", "id+", "id-") go the same way.
+    """
+    original = row_id.rstrip("+-").split("#")[0]
+    return int.from_bytes(hashlib.sha1(original.encode()).digest()[:4], "big") % 100 < percent

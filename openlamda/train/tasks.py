@@ -142,7 +142,7 @@ def sources(
         else:
             reader = _READERS[task]
             if reader not in read:
-                read[reader] = [row for row in reader(folder) if not held_back(row.id.rstrip("+-").split("#")[0])]
+                read[reader] = [row for row in reader(folder) if not held_back(row.id)]
             rows = read[reader]
         made[task] = Source(task, rows, grammar, limit, seed)
     return made

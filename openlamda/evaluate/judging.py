@@ -1,0 +1,65 @@
+"""How well each judge separates labelled replies, beside baselines on the same rows."""
+
+import re
+from collections.abc import Sequence
+
+from openlamda.corpus.rows import Judged
+from openlamda.dialog.judge import scores
+from openlamda.dialog.lamda import Lamda
+from openlamda.errors import UserError
+from openlamda.evaluate.metric import Metric, measure
+
+
+def auc(labels: Sequence[bool], values: Sequence[float]) -> float:
+    """Area under the ROC curve; ValueError where only one label occurs."""
+    from sklearn.metrics import roc_auc_score
+
+    if len(set(labels)) < 2:
+        raise ValueError("one label only")
+    return float(roc_auc_score(labels, values))
+
+
+def evaluate(attribute: str, train: Sequence[Judged], test: Sequence[Judged], lamda: Lamda) -> list[Metric]:
+    """AUC of the model's judge and of the baselines, for P(label is true)."""
+    if attribute not in lamda.judges.attributes:
+        raise UserError(f"the model has no judge {attribute!r}; its judges.json lists {lamda.judges.attributes}")
+    labels = [row.labels[attribute] for row in test]
+    found = {"model": [_ask(attribute, row, lamda) for row in test], "tfidf": tfidf(attribute, train, test)}
+    if attribute == "grounded":
+        found["overlap"] = [overlap(row) for row in test]
+    return [
+        measure(f"judge/{attribute}/auc/{name}", list(zip(labels, values, strict=True)), lambda rows: auc(*zip(*rows, strict=True)))
+        for name, values in found.items()
+    ]
+
+
+def _ask(attribute: str, row: Judged, lamda: Lamda) -> float:
+    response = " ".join(row.response.split(" ")[:80])
+    reply = tuple(lamda.tokenizer.encode(response))
+    judged = scores(lamda.model, lamda.grammar, [attribute], row.context, [reply], row.snippets)[0]
+    return 1 - judged["safe"] if attribute == "unsafe" else judged[attribute]
+
+
+def tfidf(attribute: str, train: Sequence[Judged], test: Sequence[Judged]) -> list[float]:
+    """Logistic regression on TF-IDF of words and word pairs, of the reply and of its context apart."""
+    from scipy.sparse import hstack
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+
+    def context(row: Judged) -> str:
+        return " ".join([turn.text for turn in row.context.turns] + list(row.snippets)) or "-"
+
+    parts = []
+    for text in (lambda row: row.response or "-", context):
+        vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, max_features=100_000, token_pattern=r"\S+")
+        parts.append((vectorizer.fit_transform(map(text, train)), vectorizer.transform(map(text, test))))
+    fit, ask = (hstack([part[i] for part in parts]).tocsr() for i in (0, 1))
+    labels = [row.labels[attribute] for row in train]
+    return LogisticRegression(C=3.0, max_iter=300).fit(fit, labels).predict_proba(ask)[:, 1].tolist()
+
+
+def overlap(row: Judged) -> float:
+    """The share of the reply's words that stand in the snippets."""
+    words = re.findall(r"\w+", row.response.casefold())
+    known = set(re.findall(r"\w+", " ".join(row.snippets).casefold()))
+    return sum(word in known for word in words) / max(1, len(words))

@@ -1,0 +1,116 @@
+"""A suite: which parts are measured on which rows. One function runs it and yields its figures as they come."""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from openlamda.corpus import public
+from openlamda.corpus.readers import read_jsonl
+from openlamda.corpus.rows import Judged, held_back
+from openlamda.dialog.lamda import Lamda
+from openlamda.evaluate import judging, language, questions
+from openlamda.evaluate.metric import Metric, measure, share
+from openlamda.text.dialog import Dialog
+from openlamda.tools.base import Toolset
+from openlamda.tools.calculator import Calculator
+from openlamda.tools.search import SearchIndex, read_facts
+from openlamda.tools.translator import Translator
+
+TEST_ROWS: dict[str, str] = {"unsafe": "diasafety", "grounded": "", "sensible": "", "specific": "", "interesting": ""}
+"""judge -> beginning of the ids of the rows it is tested on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """What a suite file sets; question files lie beside it."""
+
+    data: str = "data"  # folder of the public data (docs/data.md); held-back rows of it are used
+    parts: tuple[str, ...] = ("language", "judges", "arithmetic", "knowledge", "swapped")
+    arithmetic: str = "arithmetic.jsonl"
+    knowledge: str = "knowledge.jsonl"
+    pieces: int = 150  # of held-back documents, and of dialogs
+    piece_tokens: int = 240
+    five_gram_tokens: int = 2_000_000
+    judge_rows: int = 500
+    questions: int = 200
+
+
+def run(suite: Suite, folder: Path, lamda: Lamda, wrong: Callable[[str, str, str], None]) -> Iterator[Metric]:
+    """All figures of the suite. `wrong(part, question, reply)` is told of each wrong reply."""
+    parts: dict[str, Callable[[], Iterator[Metric]]] = {
+        "language": lambda: _language(suite, lamda),
+        "judges": lambda: _judges(suite, lamda),
+        "arithmetic": lambda: _questions("arithmetic", suite, folder, lamda, wrong),
+        "knowledge": lambda: _questions("knowledge", suite, folder, lamda, wrong),
+        "swapped": lambda: _questions("swapped", suite, folder, lamda, wrong),
+    }
+    for part in suite.parts:
+        yield from parts[part]()
+
+
+def _language(suite: Suite, lamda: Lamda) -> Iterator[Metric]:
+    grammar, data = lamda.grammar, Path(suite.data)
+
+    def document(text: str):
+        return grammar.document(text).tokens
+
+    def dialog(talk: Dialog):
+        return grammar.dialog(talk).tokens
+
+    kinds = {
+        "documents": [(row.id, document(row.text[:6000])) for row in islice(_shuffled(public.documents(data)), 4000)],
+        "dialogs": [(row.id, dialog(row.dialog)) for row in islice(_shuffled(public.dialogs(data)), 20_000)],
+    }
+    for kind, rows in kinds.items():
+        trained, total = [], 0
+        for row_id, tokens in rows:
+            if not held_back(row_id) and total < suite.five_gram_tokens:
+                trained.append(tokens)
+                total += len(tokens)
+        test = [tokens for row_id, tokens in rows if held_back(row_id)][: suite.pieces]
+        pieces = [
+            language.Piece(tokens[: suite.piece_tokens], 1, _size(lamda, tokens[1 : suite.piece_tokens])) for tokens in test
+        ]
+        five_gram = language.FiveGram(iter(trained), lamda.tokenizer.vocab_size)
+        yield language.bits_per_byte(f"bits_per_byte/{kind}/model", language.model_bits(lamda.model, pieces), pieces)
+        yield language.bits_per_byte(f"bits_per_byte/{kind}/five_gram", [five_gram.bits(p) for p in pieces], pieces)
+
+
+def _size(lamda: Lamda, tokens: tuple[int, ...]) -> int:
+    return max(1, len(lamda.tokenizer.decode(tokens).encode("utf-8", "replace")))
+
+
+def _shuffled(rows) -> list:
+    rows = list(rows)
+    random.Random(0).shuffle(rows)
+    return rows
+
+
+def _judges(suite: Suite, lamda: Lamda) -> Iterator[Metric]:
+    for attribute, beginning in TEST_ROWS.items():
+        rows: list[Judged] = _shuffled(getattr(public, attribute)(Path(suite.data)))
+        test = [row for row in rows if held_back(row.id) and row.id.startswith(beginning)][: suite.judge_rows]
+        train = [row for row in rows if not held_back(row.id) and row.id.startswith(beginning)][:20_000]
+        yield from judging.evaluate(attribute, train, test, lamda)
+
+
+def _questions(part: str, suite: Suite, folder: Path, lamda: Lamda, wrong) -> Iterator[Metric]:
+    if part == "arithmetic":
+        rows = list(read_jsonl(folder / suite.arithmetic))[: suite.questions]
+        asked = questions.ask_arithmetic(rows, lamda)
+    else:
+        rows = list(read_jsonl(folder / suite.knowledge))[: suite.questions]
+        facts = questions.swapped(read_facts()) if part == "swapped" else read_facts()
+        lamda.toolset = Toolset([Calculator(), Translator(), SearchIndex(facts)])
+        asked = questions.ask_knowledge(rows, facts, lamda)
+    right, seconds = [], []
+    for row, reply, good in asked:
+        right.append(good)
+        seconds.append(sum(reply.trace.timings.values()))
+        if not good:
+            looked = "; ".join(a.query for a in reply.trace.research)
+            wrong(part, row["question"], f"{reply.text}   (looked up: {looked})")
+    yield measure(f"{part}/right", right, share)
+    yield measure(f"{part}/seconds_median", seconds, lambda values: sorted(values)[len(values) // 2])
