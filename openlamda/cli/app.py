@@ -10,6 +10,9 @@ HELP = """Dialog systems by the LaMDA recipe: one model drafts sixteen replies, 
 ranks the rest, looks claims up, and answers with its sources.
 
 Start with:  openlamda chat
+
+Every command has --help; many have --json for scripts. Exit codes: 0 done, 2 a mistake that one line
+on standard error names, 130 interrupted.
 """
 
 app = App(name="openlamda", help=HELP)
@@ -17,6 +20,7 @@ app.command("openlamda.cli.chat:chat", name="chat")
 app.command("openlamda.cli.judge:judge", name="judge")
 app.command("openlamda.cli.train:train", name="train")
 app.command("openlamda.cli.evaluate:evaluate", name="evaluate")
+app.command("openlamda.cli.env:env", name="env")
 
 tools = App(name="tools", help="Ask the toolset that the model uses.")
 tools.command("openlamda.cli.tools:ask", name="ask")
@@ -26,14 +30,25 @@ data = App(name="data", help="Look at training data before a minute of training.
 data.command("openlamda.cli.data:show", name="show")
 model = App(name="model", help="Look at model shapes.")
 model.command("openlamda.cli.model:show", name="show")
-for group in (tools, tokenizer, data, model):
+groups = (tools, tokenizer, data, model)
+for group in groups:
     app.command(group)
+
+
+def _load_verbs() -> None:
+    """Verbs are listed with their docstrings once they are loaded; none of them brings jax by itself."""
+    for listing in (app, *groups):
+        for name in listing:
+            if not name.startswith("-"):
+                listing[name]
 
 
 def main() -> None:
     """The console command: exit code 2 and one line for the user's mistakes."""
     try:
-        app()
+        if len(sys.argv) < 2 or sys.argv[-1] in ("-h", "--help"):
+            _load_verbs()
+        app(sys.argv[1:])
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

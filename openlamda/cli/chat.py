@@ -1,11 +1,15 @@
 """`openlamda chat`."""
 
+import io
 import json as jsonlib
 import sys
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+from cyclopts import Parameter
 from rich.console import Console
 
 from openlamda.dialog.lamda import Lamda, Reply
@@ -19,7 +23,7 @@ COMMANDS = "/why: how the last reply was chosen   /reset: a new dialog   /quit"
 def chat(
     *,
     once: str | None = None,
-    messages: Path | None = None,
+    messages: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
     model: Path | None = None,
     role: Path | None = None,
     seed: int = 0,
@@ -46,6 +50,8 @@ def chat(
     """
     from openlamda.load import load  # brings jax: not for --help
 
+    if json and once is None and messages is None:
+        raise UserError("--json: nothing to reply to, expected --once TEXT or --messages FILE with it")
     dialog = _read(messages) if messages is not None else Dialog()
     lamda = load(model, role=Role.read(role) if role is not None else None)
     if once is None and messages is None:
@@ -83,6 +89,8 @@ def _read(path: Path) -> Dialog:
 def _lines() -> Iterator[str]:
     """What the user types, line by line, until the end of input."""
     if not sys.stdin.isatty():
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            sys.stdin.reconfigure(errors="replace")  # a stray byte must not end the chat
         yield from (line.rstrip("\n") for line in sys.stdin)
         return
     from prompt_toolkit import PromptSession
@@ -109,14 +117,23 @@ def _converse(lamda: Lamda, seed: int) -> None:
         elif command.startswith("/"):
             print(COMMANDS)
         elif command:
-            last = lamda.reply(dialog.say("user", line), seed=seed + len(dialog.turns))
+            try:
+                last = lamda.reply(dialog.say("user", line), seed=seed + len(dialog.turns))
+            except UserError as error:
+                print(f"error: {error}")
+                continue
             dialog = dialog.say("user", line).say("agent", last.text)
             _print(last, lamda.role.name, console)
 
 
+def printable(text: str) -> str:
+    """`text` without what could move a terminal's cursor or reorder its line; newlines and tabs stay."""
+    return "".join(c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf") else "\ufffd" for c in text)
+
+
 def _print(reply: Reply, name: str, console: Console) -> None:
     for asked in reply.trace.research:
-        console.print(f'(looked up "{asked.query}")', style="dim", markup=False, highlight=False)
-    console.print(f"{name}: {reply.text}", markup=False, highlight=False)
+        console.print(printable(f'(looked up "{asked.query}")'), style="dim", markup=False, highlight=False)
+    console.print(printable(f"{name}: {reply.text}"), markup=False, highlight=False)
     for source in reply.sources:
         console.print(f"[{source.k}] {source.url}", style="dim", markup=False, highlight=False)

@@ -1,5 +1,6 @@
 """`openlamda data show`."""
 
+import re
 from collections import Counter
 from itertools import islice
 from pathlib import Path
@@ -8,14 +9,17 @@ from rich.console import Console
 from rich.text import Text
 
 from openlamda import config
+from openlamda.corpus.readers import read_jsonl
 from openlamda.errors import UserError
 from openlamda.text.grammar import Sequence
-from openlamda.text.tokenizer import Tokenizer
+from openlamda.text.tokenizer import Symbol, Tokenizer
 from openlamda.train.recipe import Recipe
 from openlamda.train.tasks import sources
 
 
-def show(recipe: Path, *overrides: str, examples: int = 2, sample: int = 200) -> None:
+def show(
+    recipe: Path, *overrides: str, examples: int = 2, sample: int = 200, against: list[Path] | None = None
+) -> None:
     """Print training sequences of every task of a recipe; what is learned is bright, what is only read is dim.
 
     Parameters
@@ -28,6 +32,8 @@ def show(recipe: Path, *overrides: str, examples: int = 2, sample: int = 200) ->
         So many sequences of each task.
     sample
         Count tokens and duplicates over so many sequences of each task.
+    against
+        Evaluation files (JSON Lines with "question" or "response"): count sequences in which one of those stands.
     """
     from openlamda.load import SHIPPED, training_names
 
@@ -40,6 +46,7 @@ def show(recipe: Path, *overrides: str, examples: int = 2, sample: int = 200) ->
         settings.mixture, Path(settings.data), tokenizer, settings.row_tokens, settings.seed, training_names()
     )
     console = Console(soft_wrap=True, highlight=False)
+    asked = {_plain(text) for path in against or () for row in read_jsonl(path) for text in _texts(row)}
     for task, source in made.items():
         seen = list(islice(source, sample))
         counts = Counter(sequence.tokens for sequence in seen)
@@ -48,16 +55,37 @@ def show(recipe: Path, *overrides: str, examples: int = 2, sample: int = 200) ->
         console.rule(
             f"{task}: share {settings.mixture[task]:.0%}, {tokens / len(seen):.0f} tokens a sequence, "
             f"{learned / tokens:.0%} learned, {len(seen) - len(counts)} duplicates in {len(seen)}"
+            + (f", {sum(_stands_in(s, asked, tokenizer) for s in seen)} in evaluation files" if against else "")
         )
         for sequence in seen[:examples]:
             console.print(render(sequence, tokenizer))
+
+
+def _texts(row: dict) -> list[str]:
+    return [row[field] for field in ("question", "response") if isinstance(row.get(field), str)]
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\W+", " ", text.casefold()).strip()
+
+
+def _stands_in(sequence: Sequence, asked: set[str], tokenizer: Tokenizer) -> bool:
+    """Whether a stretch of text between two control symbols is one of the evaluation's texts."""
+    stretches, current = [], []
+    for token in (*sequence.tokens, Symbol.EOS):
+        if token >= len(Symbol):
+            current.append(token)
+        elif current:
+            stretches.append(current)
+            current = []
+    return any(_plain(tokenizer.decode(stretch)) in asked for stretch in stretches)
 
 
 def render(sequence: Sequence, tokenizer: Tokenizer) -> Text:
     """A sequence as text: learned tokens bold, read ones dim, symbols in brackets."""
     text = Text()
     for token, learned in zip(sequence.tokens, sequence.learned, strict=True):
-        symbol = token < 19
+        symbol = token < len(Symbol)
         shown = f" [{tokenizer.piece(token)}] " if symbol else tokenizer.piece(token).replace("▁", " ")
         text.append(shown, style=("bold green" if learned else "dim") + (" reverse" if symbol else ""))
     return text

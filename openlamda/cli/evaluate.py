@@ -42,6 +42,9 @@ def evaluate(suite: Path, *overrides: str, model: Path | None = None, json: bool
     for metric in run(config.load(Suite, suite, overrides), suite.parent, load(model), wrong):
         metrics.append(metric)
         if not json:
-            print(f"{metric.name:40} {metric.value:8.3f}   [{metric.low:.3f}, {metric.high:.3f}]   n = {metric.n}", flush=True)
+            print(
+                f"{metric.name:40} {metric.value:8.3f}   [{metric.low:.3f}, {metric.high:.3f}]   n = {metric.n}",
+                flush=True,
+            )
     if json:
         print(msgspec.json.format(msgspec.json.encode(metrics)).decode())

@@ -3,7 +3,8 @@
 import json as jsonlib
 from pathlib import Path
 
-from openlamda.corpus.readers import read_jsonl
+from openlamda.corpus.readers import read_lines
+from openlamda.errors import UserError
 
 
 def judge(file: Path, *, model: Path | None = None, json: bool = False) -> None:
@@ -21,7 +22,10 @@ def judge(file: Path, *, model: Path | None = None, json: bool = False) -> None:
     from openlamda.dialog.bulk import judge_rows
     from openlamda.load import load
 
-    for row in judge_rows(read_jsonl(file), load(model), str(file)):
+    rows, lamda = read_lines(file), load(model)
+    if not lamda.judges.attributes:
+        raise UserError(f"{model}: the model has no judges, expected attributes in its judges.json")
+    for row in judge_rows(rows, lamda):
         if json:
             print(jsonlib.dumps(row, ensure_ascii=False))
         else:

@@ -33,7 +33,9 @@ def show(preset: str = "nano", *, relative_bias: str = "per_layer", json: bool =
     weights = table(config)
     if json:
         shapes = {name: {"shape": weight.shape, "axes": weight.axes} for name, weight in weights.items()}
-        print(jsonlib.dumps({"config": dataclasses.asdict(config), "weights": shapes, "total": count(config)}, indent=2))
+        print(
+            jsonlib.dumps({"config": dataclasses.asdict(config), "weights": shapes, "total": count(config)}, indent=2)
+        )
         return
     rows = Table("weight", "shape", "axes", "count")
     for name, weight in weights.items():

@@ -28,8 +28,8 @@ from openlamda.text.dialog import Dialog, Turn
 from openlamda.text.grammar import Step
 
 SMALL_WORDS = frozenset(
-    "a an the of is are was were be been do does did has have had it its it's that this to in on at for and or i i'd i'm "
-    "i've you your me my we us please can could would will want like need know tell say show give get find curious "
+    "a an the of is are was were be been do does did has have had it its it's that this to in on at for and or i i'd "
+    "i'm i've you your me my we us please can could would will want like need know tell say show give get find curious "
     "wondering wonder question quick hey hi hello so um well okay thanks what what's whats remind any idea just really "
     "actually exactly there by let about if look up check".split()
 )
@@ -38,13 +38,15 @@ SMALL_WORDS = frozenset(
 _ONSETS = "b c d f g h j k l m n p r s t v w z br ch cl dr fl gr kr pl sh st th tr".split()
 _VOWELS = "a e i o u a e i o ai ea ou ia".split()
 _CODAS = ["", "", "", "n", "r", "l", "s", "m", "nd", "rt", "k", "x", "th", "ll"]
-_FIRST = "Anna Omar Maria Pedro Chen Ivan Lucy Karl Aisha Tom Elena Hugo Nina Paul Rosa Mark Ines Leo Clara Samuel".split()
+_FIRST = (
+    "Anna Omar Maria Pedro Chen Ivan Lucy Karl Aisha Tom Elena Hugo Nina Paul Rosa Mark Ines Leo Clara Samuel".split()
+)
 
 
 def query_of(question: str, entity: str = "") -> str:
     """The words of `question` that a search needs, in their order; `entity` stays whole."""
     text = question.replace(entity, "\0", 1) if entity else question
-    words = [word.strip(".,?!:;\"()").removesuffix("'s") for word in text.split()]
+    words = [word.strip('.,?!:;"()').removesuffix("'s") for word in text.split()]
     kept = [word for word in words if word and word.casefold() not in SMALL_WORDS]
     return " ".join(kept).replace("\0", entity)
 

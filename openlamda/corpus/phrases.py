@@ -6,17 +6,29 @@ An attribute's values are of a kind (person, place, year, number, word, name), a
 
 PLACES = ["where is {e}", "which country is {e} in", "what country is {e} in", "in what country can i find {e}"]
 BIRTH = ["when was {e} born", "what year was {e} born", "in which year was {e} born", "{e} was born when"]
-MAKERS = ["who invented {e}", "who came up with {e}", "who made {e}", "who was the inventor of {e}", "{e}: who invented it"]
+MAKERS = [
+    "who invented {e}",
+    "who came up with {e}",
+    "who made {e}",
+    "who was the inventor of {e}",
+    "{e}: who invented it",
+]
 WRITERS = ["who wrote {e}", "who is the author of {e}", "{e} was written by whom", "who penned {e}"]
 WHEN = ["when was {e}", "what year was {e}", "in what year did {e} happen", "when did {e} take place"]
 
 ATTRIBUTES: dict[str, tuple[str, list[str]]] = {
-    "capital": ("place", ["what city is the capital of {e}", "which city is capital of {e}", "name the capital of {e}"]),
+    "capital": (
+        "place",
+        ["what city is the capital of {e}", "which city is capital of {e}", "name the capital of {e}"],
+    ),
     "continent": (
         "Africa|Asia|Europe|North America|South America|Oceania",
         ["which continent is {e} on", "what continent does {e} belong to", "where in the world is {e}"],
     ),
-    "currency": ("word", ["what money do they use in {e}", "what do people pay with in {e}", "which currency does {e} use"]),
+    "currency": (
+        "word",
+        ["what money do they use in {e}", "what do people pay with in {e}", "which currency does {e} use"],
+    ),
     "official language": (
         "English|French|Arabic|Spanish|Portuguese|Swahili|German|Malay|Hindi|Russian",
         ["what language do they speak in {e}", "which language is spoken in {e}", "what do people speak in {e}"],
@@ -24,22 +36,38 @@ ATTRIBUTES: dict[str, tuple[str, list[str]]] = {
     "highest point": ("name", ["what is the highest place in {e}", "which mountain is the highest in {e}"]),
     "height": (
         "metres",
-        ["how high is {e}", "how tall is {e}", "what is the elevation of {e}", "how many metres high is {e}",
-         "how far up does {e} go", "how high does {e} rise"],
-    ),  # fmt: skip
+        [
+            "how high is {e}",
+            "how tall is {e}",
+            "what is the elevation of {e}",
+            "how many metres high is {e}",
+            "how far up does {e} go",
+            "how high does {e} rise",
+        ],
+    ),
     "country": ("place", PLACES),
     "location": ("place", ["where is {e}", "where can i find {e}", "where does {e} lie", "where is {e} located"]),
     "mountain range": ("name", ["which range does {e} belong to", "what mountains is {e} part of"]),
     "first ascent": (
         "year",
-        ["when was {e} first climbed", "what year was {e} climbed for the first time", "when did people first climb {e}"],
+        [
+            "when was {e} first climbed",
+            "what year was {e} climbed for the first time",
+            "when did people first climb {e}",
+        ],
     ),
     "length": ("km", ["how long is {e}", "how many km long is {e}", "how far does {e} run", "how long does {e} flow"]),
     "mouth": ("name", ["where does {e} end", "which sea does {e} flow into", "where does {e} flow to"]),
-    "area": ("square km", ["how big is {e}", "how large is {e}", "what area does {e} cover", "how much land does {e} have"]),
+    "area": (
+        "square km",
+        ["how big is {e}", "how large is {e}", "what area does {e} cover", "how much land does {e} have"],
+    ),
     "depth": ("metres", ["how deep is {e}", "how deep does {e} go", "how far down does {e} go"]),
     "river": ("name", ["which river runs through {e}", "what river is {e} on", "on which river is {e}"]),
-    "symbol": ("Ab|Cx|Zn|Qr|Mt|Vo|H|K|Lu|Ti", ["what is the chemical symbol of {e}", "how do you write {e} in chemistry"]),
+    "symbol": (
+        "Ab|Cx|Zn|Qr|Mt|Vo|H|K|Lu|Ti",
+        ["what is the chemical symbol of {e}", "how do you write {e} in chemistry"],
+    ),
     "atomic number": ("number", ["how many protons does {e} have", "what number is {e} in the periodic table"]),
     "discoverer": ("person", ["who discovered {e}", "who found {e}", "who was the first to find {e}"]),
     "year of discovery": ("year", ["when was {e} discovered", "what year was {e} found", "when did they discover {e}"]),
@@ -53,7 +81,10 @@ ATTRIBUTES: dict[str, tuple[str, list[str]]] = {
     ),
     "known for": ("word", ["what is {e} known for", "why is {e} famous", "what made {e} famous"]),
     "inventor": ("person", MAKERS),
-    "year of invention": ("year", ["when was {e} invented", "what year was {e} invented", "how old is the invention of {e}"]),
+    "year of invention": (
+        "year",
+        ["when was {e} invented", "what year was {e} invented", "how old is the invention of {e}"],
+    ),
     "author": ("person", WRITERS),
     "year of publication": ("year", ["when was {e} published", "when did {e} come out", "what year was {e} published"]),
     "genre": ("word", ["what genre is {e}", "what kind of book is {e}", "what type of story is {e}"]),
@@ -62,7 +93,10 @@ ATTRIBUTES: dict[str, tuple[str, list[str]]] = {
     "year of completion": ("year", ["when was {e} finished", "when was {e} built", "what year was {e} completed"]),
     "museum": ("name", ["where does {e} hang", "which museum has {e}", "where can i see {e}", "where is {e} kept"]),
     "composer": ("person", ["who composed {e}", "who wrote the music of {e}", "which composer wrote {e}"]),
-    "year of premiere": ("year", ["when was {e} first performed", "when did {e} premiere", "when was {e} first staged"]),
+    "year of premiere": (
+        "year",
+        ["when was {e} first performed", "when did {e} premiere", "when was {e} first staged"],
+    ),
     "director": ("person", ["who directed {e}", "who made the film {e}", "whose film is {e}"]),
     "year of release": ("year", ["when was {e} released", "when did {e} come out", "what year is {e} from"]),
     "architect": ("person", ["who designed {e}", "who was the architect of {e}", "who built {e}"]),
@@ -74,7 +108,10 @@ ATTRIBUTES: dict[str, tuple[str, list[str]]] = {
     "writing system": ("word", ["which alphabet does {e} use", "how is {e} written"]),
     "founder": ("person", ["who founded {e}", "who started {e}", "who set up {e}"]),
     "founding year": ("year", ["when was {e} founded", "when did {e} start", "what year was {e} established"]),
-    "headquarters": ("place", ["where is {e} based", "where does {e} have its main office", "which city is {e} based in"]),
+    "headquarters": (
+        "place",
+        ["where is {e} based", "where does {e} have its main office", "which city is {e} based in"],
+    ),
     "country of origin": ("place", ["where does {e} come from", "which country does {e} come from"]),
     "main ingredient": ("word", ["what is {e} made of", "what is mainly in {e}", "what goes into {e}"]),
     "type": ("word", ["what kind of thing is {e}", "what sort of thing is {e}"]),
@@ -84,7 +121,10 @@ ATTRIBUTES: dict[str, tuple[str, list[str]]] = {
     "launch year": ("year", ["when was {e} launched", "what year did {e} lift off", "when did {e} take off"]),
     "agency": ("word", ["which agency flew {e}", "who launched {e}", "who ran {e}"]),
     "destination": ("name", ["where did {e} go", "where did {e} fly to", "what was {e} sent to"]),
-    "class": ("mammal|bird|reptile|fish|amphibian|insect", ["what kind of animal is {e}", "which class does {e} belong to"]),
+    "class": (
+        "mammal|bird|reptile|fish|amphibian|insect",
+        ["what kind of animal is {e}", "which class does {e} belong to"],
+    ),
     "diet": ("word", ["what does {e} eat", "what do {e} feed on", "what does {e} live on"]),
     "lifespan": ("years", ["how long does {e} live", "how old can {e} get", "how many years does {e} live"]),
     "top speed": ("km/h", ["how fast is {e}", "how fast can {e} run", "how quick is {e}"]),
@@ -143,11 +183,11 @@ ARITHMETIC: list[tuple[str, list[str]]] = [
     ("{a}% of {b}", [
         "what is {a}% of {b}", "{a}% of {b}", "{a} percent of {b}", "how much is {a} percent of {b}",
         "what is {a} per cent of {b}", "calculate {a}% of {b}", "work out {a} percent of {b}", "take {a}% of {b}"]),
-    ("{a}^2", ["what is {a} squared", "{a} squared", "the square of {a}", "square {a}", "{a}^2", "{a} to the power of 2"]),
+    ("{a}^2", ["what is {a} squared", "{a} squared", "the square of {a}", "square {a}", "{a}^2"]),
     ("{a}^3", ["what is {a} cubed", "the cube of {a}", "{a}^3", "{a} to the power of 3"]),
     ("{a}^{b}", ["what is {a} to the power of {b}", "{a}^{b}", "raise {a} to the power {b}", "{a} to the {b}th power"]),
     ("sqrt({a})", ["what is the square root of {a}", "square root of {a}", "the root of {a}", "sqrt({a})"]),
-    ("{a}+{b}+{c}", ["{a}+{b}+{c}", "what is {a} plus {b} plus {c}", "add {a}, {b} and {c}", "the sum of {a}, {b} and {c}"]),
+    ("{a}+{b}+{c}", ["{a}+{b}+{c}", "what is {a} plus {b} plus {c}", "add {a}, {b} and {c}"]),
     ("{a}*{b}+{c}", ["{a}*{b}+{c}", "what is {a} times {b} plus {c}", "multiply {a} by {b} and add {c}"]),
     ("({a}+{b})*{c}", ["({a}+{b})*{c}", "what is ({a} + {b}) times {c}", "add {a} and {b}, then multiply by {c}"]),
     ("{a}/2", ["what is half of {a}", "half of {a}", "halve {a}", "what's one half of {a}"]),
@@ -159,4 +199,4 @@ TRANSLATIONS = [
     "what is the {l} word for {w}", "how do i say \"{w}\" in {l}", "what is the {l} for {w}", "{l} for {w}",
     "what do they call {w} in {l}", "how would you put {w} in {l}", "what's {w} called in {l}",
 ]  # fmt: skip
-UNIT_REPLIES = ["In {l}, \"{w}\" is \"{v}\".", "\"{w}\" in {l} is \"{v}\".", "It is \"{v}\" in {l}.", "{v}."]
+UNIT_REPLIES = ['In {l}, "{w}" is "{v}".', '"{w}" in {l} is "{v}".', 'It is "{v}" in {l}.', "{v}."]

@@ -16,7 +16,20 @@ from openlamda.corpus.rows import Document, Judged, Talk
 from openlamda.text.dialog import Dialog, Turn
 
 _ROLES = {"user": "user", "assistant": "agent"}
-_STOCK = ("ok", "okay", "i see", "sure", "yes", "no", "me too", "that's nice", "i don't know", "cool", "thanks", "great")
+_STOCK = (
+    "ok",
+    "okay",
+    "i see",
+    "sure",
+    "yes",
+    "no",
+    "me too",
+    "that's nice",
+    "i don't know",
+    "cool",
+    "thanks",
+    "great",
+)
 
 
 def documents(folder: Path) -> Iterator[Document]:
@@ -50,7 +63,9 @@ def _dialog(turns: list[dict[str, Any]]) -> Dialog:
 def unsafe(folder: Path) -> Iterator[Judged]:
     """UNSAFE by people: DiaSafety in context; Davidson's tweets, HateCheck and ConvAbuse for what is said at all."""
     for row in read_jsonl(folder / "safety_diasafety.jsonl.xz"):
-        yield Judged(row["id"], _dialog(row["context"]), row["response"], {"unsafe": row["labels"]["label"] == "Unsafe"})
+        yield Judged(
+            row["id"], _dialog(row["context"]), row["response"], {"unsafe": row["labels"]["label"] == "Unsafe"}
+        )
     for row in read_jsonl(folder / "safety_davidson_tweets.jsonl.xz"):
         yield Judged(row["id"], Dialog(), row["text"], {"unsafe": row["labels"]["class"] != "neither"})
     for row in read_jsonl(folder / "safety_hatecheck_cases.jsonl.xz"):
@@ -99,7 +114,7 @@ def specific(folder: Path) -> Iterator[Judged]:
 
 
 def interesting(folder: Path) -> Iterator[Judged]:
-    """INTERESTING by people: Topical-Chat's rating of each message by the partner, excellent against passable or worse."""
+    """INTERESTING by people: Topical-Chat's rating of a message by the partner, excellent against passable or worse."""
     for row in read_jsonl(folder / "dialog_topical_chat.jsonl.xz"):
         turns = row["turns"]
         for number in range(1, len(turns)):
@@ -117,7 +132,9 @@ def _plain(text: str) -> str:
 def _replies(folder: Path) -> Iterator[tuple[str, Dialog, str, str]]:
     """(id, context of at most two turns, the reply given, a reply out of another dialog), one of each dialog."""
     rng = random.Random(0)
-    for path in find(folder, "dialog_self_dialogue*", "dialog_topical*", "dialog_synthetic*", "dialog_multiwoz*", "rec_*"):
+    for path in find(
+        folder, "dialog_self_dialogue*", "dialog_topical*", "dialog_synthetic*", "dialog_multiwoz*", "rec_*"
+    ):
         talks = [Talk(row["id"], _dialog(row["turns"])) for row in read_jsonl(path)]
         talks = [talk for talk in talks if len(talk.dialog.turns) >= 3]
         for talk in talks:

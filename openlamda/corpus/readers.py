@@ -12,6 +12,11 @@ from openlamda.errors import UserError
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
     """The objects of `path`. Raises UserError for a missing file or a line that is no JSON object."""
+    return (row for _, row in read_lines(path))
+
+
+def read_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """As `read_jsonl`, each object with its "file:line" for messages."""
     opener = {".xz": lzma.open, ".gz": gzip.open}.get(path.suffix, open)
     if not path.is_file():
         raise UserError(f"{path}: no such file")
@@ -26,7 +31,7 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
                     raise UserError(f"{path}:{number}: {error.msg}, expected a JSON object") from None
                 if not isinstance(row, dict):
                     raise UserError(f"{path}:{number}: {type(row).__name__}, expected a JSON object")
-                yield row
+                yield f"{path}:{number}", row
         except (lzma.LZMAError, gzip.BadGzipFile, EOFError, UnicodeDecodeError) as error:
             raise UserError(f"{path}: cannot be read: {error}") from None
 

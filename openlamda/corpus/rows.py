@@ -1,4 +1,4 @@
-"""What training and evaluation read: documents, dialogs, judged replies, researched replies. Knows nothing of tokens."""
+"""What training and evaluation read: documents, dialogs, judged and researched replies. Knows nothing of tokens."""
 
 import hashlib
 from collections.abc import Mapping

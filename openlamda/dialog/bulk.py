@@ -1,21 +1,25 @@
 """Rows of a file, judged one after another."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TypeGuard
 
 from openlamda.dialog.judge import scores
 from openlamda.dialog.lamda import Lamda
+from openlamda.dialog.research import MAX_SNIPPET
 from openlamda.errors import UserError
 from openlamda.text.dialog import dialog_from_json
 
+MAX_TOKENS = 256  # of a response; what comes after is not judged
+MAX_SNIPPETS = 8
 
-def judge_rows(rows: Iterable[dict[str, Any]], lamda: Lamda, where: str) -> Iterator[dict[str, Any]]:
-    """The same rows with `scores`. A row: {"context": [turns], "response": text, "snippets": [texts]?}.
 
-    Raises UserError that names `where`, the row and the field.
+def judge_rows(rows: Iterable[tuple[str, dict[str, Any]]], lamda: Lamda) -> Iterator[dict[str, Any]]:
+    """The same rows with `scores`. A row comes with its "file:line": {"context": [turns], "response": text,
+    "snippets": [texts]?}. Contexts are cut to the model's window from their beginning, as in a chat.
+
+    Raises UserError that names file, line and field.
     """
-    for number, row in enumerate(rows, 1):
-        place = f"{where}:{number}"
+    for place, row in rows:
         context = dialog_from_json(row.get("context", []), f"{place}: context")
         response, snippets = row.get("response"), row.get("snippets", [])
         if not isinstance(response, str):
@@ -23,8 +27,14 @@ def judge_rows(rows: Iterable[dict[str, Any]], lamda: Lamda, where: str) -> Iter
         if not isinstance(snippets, list):
             raise UserError(f"{place}: field 'snippets' is {type(snippets).__name__}, expected a list")
         texts = [snippet.get("text") if isinstance(snippet, dict) else snippet for snippet in snippets]
-        if not all(isinstance(text, str) for text in texts):
+        if not _are_strings(texts):
             raise UserError(f"{place}: field 'snippets': expected texts, or objects with 'text'")
-        reply = tuple(lamda.tokenizer.encode(response))
+        context = lamda.fit(context) if context.turns else context
+        reply = tuple(lamda.tokenizer.encode(response))[:MAX_TOKENS]
+        texts = [text[:MAX_SNIPPET] for text in texts[:MAX_SNIPPETS]]
         attributes = lamda.judges.attributes
         yield row | {"scores": scores(lamda.model, lamda.grammar, attributes, context, [reply], texts)[0]}
+
+
+def _are_strings(values: list[Any]) -> TypeGuard[list[str]]:
+    return all(isinstance(value, str) for value in values)

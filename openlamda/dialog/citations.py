@@ -26,9 +26,7 @@ def cite(text: str, results: Sequence[Result]) -> tuple[str, tuple[Source, ...]]
 
 def without_marks(dialog: Dialog) -> Dialog:
     """The dialog as context: marks of earlier replies are gone, since numbers start again in each."""
-    return Dialog(
-        tuple(Turn(t.author, _MARK.sub("", t.text)) if t.author == "agent" else t for t in dialog.turns)
-    )
+    return Dialog(tuple(Turn(t.author, _MARK.sub("", t.text)) if t.author == "agent" else t for t in dialog.turns))
 
 
 def _numbers(text: str) -> set[str]:

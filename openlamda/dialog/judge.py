@@ -31,6 +31,8 @@ class Judges:
             judges = msgspec.json.decode(path.read_bytes(), type=cls)
         except msgspec.DecodeError as error:
             raise UserError(f"{path}: {error}") from None
+        if not 0 <= judges.safe <= 1:
+            raise UserError(f"{path}: safe is {judges.safe}, expected a probability")
         for attribute in judges.attributes:
             if attribute not in ATTRIBUTES:
                 raise UserError(f"{path}: attribute {attribute!r}, expected one of {', '.join(ATTRIBUTES)}")
@@ -58,6 +60,14 @@ def scores(
         pairs = [(*replies[i], ATTRIBUTES[name], rating) for i, name in asked for rating in (Symbol.YES, Symbol.NO)]
         logprobs = model.score(grammar.judge(context, snippets=read).tokens, pairs)
         for (i, name), yes, no in zip(asked, logprobs[::2], logprobs[1::2], strict=True):
-            p_yes = 1 / (1 + math.exp(min(700.0, no[-1] - yes[-1])))
-            found[i]["safe" if name == "unsafe" else name] = 1 - p_yes if name == "unsafe" else p_yes
+            if name == "unsafe":
+                found[i]["safe"] = _probability(no[-1], yes[-1])
+            else:
+                found[i][name] = _probability(yes[-1], no[-1])
     return found
+
+
+def _probability(wanted: float, other: float) -> float:
+    """Softmax of two logprobs; 0 where they are no numbers, so that a broken model's replies are never safe."""
+    gap = other - wanted
+    return 0.0 if math.isnan(gap) else 1 / (1 + math.exp(min(700.0, gap)))

@@ -27,7 +27,7 @@ class Reply:
     text: str
     sources: tuple[Source, ...]
     finish_reason: str  # "stop", "length" (the text was cut) or "safe_reply" (no candidate survived)
-    verified: bool  # every number that it states stands in a snippet or in the user's words
+    verified: bool  # every number stands in a cited or computed result, in the role or in the user's last words
     trace: Trace
 
 
@@ -70,9 +70,7 @@ class Lamda:
         if not dialog.turns[-1].text.strip():
             raise UserError("dialog: the last turn is empty, expected some text")
         trace = Trace(seed)
-        context = pin(
-            self.role, citations.without_marks(dialog), lambda d: len(self.grammar.context(d).tokens), self.window
-        )
+        context = self.fit(citations.without_marks(dialog))
 
         draft = self._choose("draft", context, self.grammar.generate(context).tokens, trace)
         if draft is None:
@@ -88,9 +86,18 @@ class Lamda:
         if final is None:
             return Reply(self.role.safe_reply, (), "safe_reply", True, trace)
         text, sources = citations.cite(final.text, results)
-        known = [turn.text for turn in context.turns] + [result.text for result in results]
+        known = [*self._given(context), *(source.text for source in sources)]
+        known += [result.text for result in results if result.url is None]  # computed: there is nothing to cite
         reason = "stop" if final.finished else "length"
         return Reply(text, sources, reason, not citations.unsupported(text, known), trace)
+
+    def fit(self, dialog: Dialog) -> Dialog:
+        """The role and as much of the dialog's end as the model's window takes."""
+        return pin(self.role, dialog, lambda d: len(self.grammar.context(d).tokens), self.window)
+
+    def _given(self, context: Dialog) -> list[str]:
+        """What a reply may repeat without a source. The agent's own earlier words are none: they may be wrong."""
+        return [*(turn.text for turn in self.role.pinned), context.turns[-1].text]
 
     def _choose(
         self, name: str, context: Dialog, prompt: Tokens, trace: Trace, snippets: Sequence[str] | None = None
@@ -107,18 +114,21 @@ class Lamda:
             for text, candidate, scores in zip(texts, drawn, judged, strict=True)
         ]
         trace.rounds[name] = considered
-        known = [turn.text for turn in context.turns] + list(snippets or ())
+        known = [*self._given(context), *(snippets or ())]
         for candidate in considered:
             threshold = self.judges.safe if self.role.safe is None else self.role.safe
             if not citations.cite(candidate.text, ())[0]:
                 candidate.dropped = "empty"
             elif not rank.is_safe(candidate.scores, threshold):
                 candidate.dropped = "unsafe"
-            elif snippets is not None and citations.unsupported(candidate.text, known):
-                candidate.dropped = "states a number that no snippet has"
         left = [i for i, candidate in enumerate(considered) if candidate.dropped is None]
         if not left:
             return None
+        if snippets is not None:
+            supported = [i for i in left if not citations.unsupported(texts[i], known)]
+            for i in set(left) - set(supported) if supported else ():  # else one is said, and marked unverified
+                considered[i].dropped = "states a number that no snippet has"
+            left = supported or left
 
         def worth(i: int) -> float:
             if self.judges.attributes:

@@ -1,10 +1,11 @@
-"""Who the agent is: turns that stand before every dialog and are never cut (LaMDA, section 8), and what fits beside them."""
+"""Who the agent is: turns before every dialog that are never cut (LaMDA, section 8), and what fits beside them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from openlamda import config
+from openlamda.errors import UserError
 from openlamda.text.dialog import Dialog, Turn
 
 SAFE_REPLY = "I would rather not answer that. Can I help with something else?"
@@ -22,23 +23,40 @@ class Role:
     @classmethod
     def read(cls, path: Path) -> "Role":
         """The role in a TOML file. Raises UserError with file and key."""
-        return config.load(cls, path)
+        try:
+            role = config.load(cls, path)
+        except OSError as error:
+            raise UserError(f"{path}: {error.strerror}, expected a role file") from None
+        if role.safe is not None and not 0 <= role.safe <= 1:
+            raise UserError(f"{path}: safe is {role.safe}, expected a probability")
+        return role
 
 
 def pin(role: Role, dialog: Dialog, size: Callable[[Dialog], int], window: int) -> Dialog:
-    """The pinned turns and as many of the newest turns as make at most `window` by `size`.
+    """The pinned turns and as many of the newest turns as make at most `window` by `size`, which adds up over turns.
 
     Pinned turns are never cut. A last turn that alone is too long keeps its end.
+    Raises UserError where the pinned turns leave less than a quarter of the window to the dialog.
     """
-    turns = dialog.turns
-    while len(turns) > 1 and size(Dialog(role.pinned + turns)) > window:
-        turns = turns[1:]
-    last = turns[-1]
-    if size(Dialog((*role.pinned, last))) <= window:
-        return Dialog(role.pinned + turns)
-    low, high = 1, len(last.text)  # the longest end that fits
+    room = window - size(Dialog(role.pinned))
+    if room < window / 4:
+        raise UserError(
+            f"role {role.name!r}: its pinned turns take {window - room} tokens, expected at most {window * 3 // 4}"
+        )
+    last = dialog.turns[-1]
+    if size(Dialog((last,))) > room:
+        return Dialog((*role.pinned, Turn(last.author, _end(last, size, room))))
+    kept = len(dialog.turns)
+    while kept and (room := room - size(Dialog((dialog.turns[kept - 1],)))) >= 0:  # each turn is measured once
+        kept -= 1
+    return Dialog(role.pinned + dialog.turns[kept:])
+
+
+def _end(turn: Turn, size: Callable[[Dialog], int], room: int) -> str:
+    """The longest end of a turn's text that fits, and one character in any case."""
+    low, high = 1, len(turn.text)
     while low < high:
         middle = (low + high + 1) // 2
-        cut = Turn(last.author, last.text[-middle:])
-        low, high = (middle, high) if size(Dialog((*role.pinned, cut))) <= window else (low, middle - 1)
-    return Dialog((*role.pinned, Turn(last.author, last.text[-low:])))
+        fits = size(Dialog((Turn(turn.author, turn.text[-middle:]),))) <= room
+        low, high = (middle, high) if fits else (low, middle - 1)
+    return turn.text[-low:]

@@ -1,6 +1,6 @@
 """The seam between the reply and whatever runs the model: two methods over sequences that share a prefix.
 
-Knows token ids, nothing of text, dialogs or arrays. Implementations: `local.py` (JAX), `scripted.py` (a fake for tests).
+Knows token ids, nothing of text, dialogs or arrays. Implementations: `local.py` (JAX), `scripted.py` (for tests).
 """
 
 from collections.abc import Sequence

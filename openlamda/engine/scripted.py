@@ -9,6 +9,18 @@ Say = Callable[[Tokens, int], Sequence[Tokens]]
 Rate = Callable[[Tokens, Tokens], Sequence[float]]
 
 
+def by_end(*script: tuple[Tokens, Sequence[Tokens]]) -> Say:
+    """What to say after a prefix: the continuations of the first pair whose tokens the prefix ends with."""
+
+    def say(prefix: Tokens, n: int) -> Sequence[Tokens]:
+        for end, continuations in script:
+            if prefix[len(prefix) - len(end) :] == end:
+                return continuations
+        raise LookupError(f"no continuation for a prefix that ends with {prefix[-8:]}")
+
+    return say
+
+
 class ScriptedModel:
     """`say(prefix, n)` gives the continuations (cycled to n), `rate(prefix, continuation)` a logprob for each token."""
 
@@ -16,10 +28,14 @@ class ScriptedModel:
         self._say, self._rate = say, rate
 
     def sample(self, prefix: Tokens, n: int, sampling: Sampling, seed: int) -> list[Candidate]:
-        """The scripted continuations, cut at `max_tokens`; each token has logprob -1."""
+        """The scripted continuations, cut at a stop token or `max_tokens`; each token has logprob -1."""
         said = self._say(prefix, n)
-        cut = [tuple(said[i % len(said)])[: sampling.max_tokens] for i in range(n)]
-        return [Candidate(tokens, -1.0 * (len(tokens) + 1), len(tokens) < sampling.max_tokens) for tokens in cut]
+        return [self._cut(tuple(said[i % len(said)]), sampling) for i in range(n)]
+
+    def _cut(self, tokens: Tokens, sampling: Sampling) -> Candidate:
+        end = next((i for i, token in enumerate(tokens) if token in sampling.stop), len(tokens))
+        kept = tokens[: min(end, sampling.max_tokens)]
+        return Candidate(kept, -1.0 * (len(kept) + 1), end < sampling.max_tokens)
 
     def score(self, prefix: Tokens, continuations: Sequence[Tokens]) -> list[list[float]]:
         """The scripted logprobs."""

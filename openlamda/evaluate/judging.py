@@ -28,7 +28,11 @@ def evaluate(attribute: str, train: Sequence[Judged], test: Sequence[Judged], la
     if attribute == "grounded":
         found["overlap"] = [overlap(row) for row in test]
     return [
-        measure(f"judge/{attribute}/auc/{name}", list(zip(labels, values, strict=True)), lambda rows: auc(*zip(*rows, strict=True)))
+        measure(
+            f"judge/{attribute}/auc/{name}",
+            list(zip(labels, values, strict=True)),
+            lambda rows: auc(*zip(*rows, strict=True)),
+        )
         for name, values in found.items()
     ]
 

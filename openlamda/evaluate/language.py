@@ -65,7 +65,11 @@ class FiveGram:
         probability = np.full(len(piece.tokens), 1 / self._vocab_size)
         for order, (grams, counts, contexts, totals, kinds) in enumerate(self._tables, 1):
             context, full = self._hashes(tokens, order)
-            total, kind, count = _look(contexts, totals, context), _look(contexts, kinds, context), _look(grams, counts, full)
+            total, kind, count = (
+                _look(contexts, totals, context),
+                _look(contexts, kinds, context),
+                _look(grams, counts, full),
+            )
             seen = np.maximum(total, 1)
             mixed = np.maximum(count - self.DISCOUNT, 0) / seen + self.DISCOUNT * kind / seen * probability
             probability = np.where(total > 0, mixed, probability)

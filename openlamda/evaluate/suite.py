@@ -71,7 +71,8 @@ def _language(suite: Suite, lamda: Lamda) -> Iterator[Metric]:
                 total += len(tokens)
         test = [tokens for row_id, tokens in rows if held_back(row_id)][: suite.pieces]
         pieces = [
-            language.Piece(tokens[: suite.piece_tokens], 1, _size(lamda, tokens[1 : suite.piece_tokens])) for tokens in test
+            language.Piece(tokens[: suite.piece_tokens], 1, _size(lamda, tokens[1 : suite.piece_tokens]))
+            for tokens in test
         ]
         five_gram = language.FiveGram(iter(trained), lamda.tokenizer.vocab_size)
         yield language.bits_per_byte(f"bits_per_byte/{kind}/model", language.model_bits(lamda.model, pieces), pieces)

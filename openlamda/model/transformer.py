@@ -28,7 +28,7 @@ def distance_buckets(config: ModelConfig) -> np.ndarray:
 
 
 def bias_of_distance(table_HR: jax.Array, query_position: jax.Array, key_position: jax.Array, config: ModelConfig):
-    """Attention bias of one layer: [..., H, T, S] for positions int32[..., T] and int32[..., S]; the future counts as 0."""
+    """Attention bias of one layer, [..., H, T, S], for positions int32[..., T] and int32[..., S]; the future is 0."""
     distance = jnp.clip(query_position[..., :, None] - key_position[..., None, :], 0, config.max_distance)
     bucket = jnp.asarray(distance_buckets(config))[distance]
     return jnp.moveaxis(table_HR.T[bucket], -1, -3)

@@ -82,9 +82,7 @@ class Grammar:
 
     def _snippets(self, snippets: Iterable[str]) -> Sequence:
         numbered = enumerate(snippets, 1)
-        return self._read(
-            *(part for k, text in numbered for part in (Symbol.SNIPPET, text, Symbol.SOURCE, str(k)))
-        )
+        return self._read(*(part for k, text in numbered for part in (Symbol.SNIPPET, text, Symbol.SOURCE, str(k))))
 
     def generate(self, context: Dialog, reply: str | None = None) -> Sequence:
         """Reply to a dialog."""

@@ -1,6 +1,6 @@
 """Arithmetic on one line, in signs or plain words. What it cannot read gives no result, so the next tool is asked.
 
-Numbers are fractions, so that 0.1+0.2 is 0.3; length, exponents and sizes are bounded, so that it always answers at once.
+Numbers are fractions, so that 0.1+0.2 is 0.3; length, exponents and sizes are bounded, so that it answers at once.
 """
 
 import ast
@@ -17,7 +17,7 @@ MAX_LENGTH = 200  # characters of a query
 MAX_DEPTH = 30  # parentheses
 MAX_BITS = 4096  # of any intermediate number
 
-_WORDS = [
+_WORDINGS = [
     (r"\bwhat(?:'s| is)\b|\bhow much is\b|\bcalculate\b|\bcompute\b|\bwork out\b|[=?!]+\s*$|\.\s*$", " "),
     (r"(?<=\d),(?=\d{3}(?!\d))", ""),
     (r"\bthe\b", " "),
@@ -42,7 +42,7 @@ _WORDS = [
     (r"\bplus\b", "+"),
     (r"\bminus\b|[−–]", "-"),
 ]
-_WORDS = [(re.compile(pattern, re.IGNORECASE), sign) for pattern, sign in _WORDS]
+_SIGNS = [(re.compile(pattern, re.IGNORECASE), sign) for pattern, sign in _WORDINGS]
 _EXPRESSION = re.compile(r"(?:[-+*/().,\s]|\d+(?:\.\d*)?|\.\d+|\b(?:sqrt|abs|round|min|max|log|exp|sin|cos|pi|e)\b)*")
 
 
@@ -68,7 +68,7 @@ def _expression(query: str) -> str | None:
     if len(query) > MAX_LENGTH or not re.search(r"\d", query) or query.count("(") > MAX_DEPTH:
         return None
     text = query.strip()
-    for pattern, sign in _WORDS:
+    for pattern, sign in _SIGNS:
         text = pattern.sub(sign, text)
     text = text.strip()
     if not _EXPRESSION.fullmatch(text) or not re.search(r"[\d)]\s*[-+*/]|[a-z]\(|^-?\s*\(", text):
@@ -132,7 +132,8 @@ def _evaluator() -> SimpleEval:
         },
         names={"pi": math.pi, "e": math.e},
     )
-    evaluator.nodes[ast.Constant] = lambda node: Fraction(str(node.value))
+    nodes = evaluator.nodes or {}
+    nodes[ast.Constant] = lambda node: Fraction(str(node.value))
     return evaluator
 
 

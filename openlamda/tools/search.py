@@ -41,7 +41,8 @@ class SearchIndex:
         self._lock = threading.Lock()
         self._db = sqlite3.connect(":memory:", check_same_thread=False)
         self._db.execute(
-            "CREATE VIRTUAL TABLE fact USING fts5(names, attribute, hints, tokenize='porter unicode61 remove_diacritics 2')"
+            "CREATE VIRTUAL TABLE fact USING fts5(names, attribute, hints, "
+            "tokenize='porter unicode61 remove_diacritics 2')"
         )
         self._db.executemany(
             "INSERT INTO fact(rowid, names, attribute, hints) VALUES (?, ?, ?, ?)",

@@ -41,7 +41,9 @@ def start(recipe: Recipe) -> tuple[weights_table.Params, ModelConfig, Tokenizer]
     if not directory.is_dir():
         raise UserError(f"recipe: start = {recipe.start!r}, expected a directory or one of {', '.join(PRESETS)}")
     params, config = weights.load(directory / "model" if (directory / "model").is_dir() else directory)
-    tokenizer = Tokenizer.load((directory / "model" if (directory / "model").is_dir() else directory) / "tokenizer.model")
+    tokenizer = Tokenizer.load(
+        (directory / "model" if (directory / "model").is_dir() else directory) / "tokenizer.model"
+    )
     return params, config, tokenizer
 
 

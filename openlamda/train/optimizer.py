@@ -1,4 +1,4 @@
-"""The optimizer of a recipe: AdamW, or Muon for the matrices and AdamW for the rest; warm-up, constant, linear decay."""
+"""The optimizer of a recipe: AdamW, or Muon for the matrices and AdamW for the rest; its learning rate by step."""
 
 import optax
 from optax.contrib import MuonDimensionNumbers, muon
@@ -17,9 +17,8 @@ MATRICES = {
 }
 
 
-def schedule(recipe: Optimizer, steps: int) -> optax.Schedule:
-    """Learning rate by step: linear warm-up, constant, then linear to zero over the last `decay_steps`."""
-    rate = recipe.learning_rate
+def schedule(rate: float, recipe: Optimizer, steps: int) -> optax.Schedule:
+    """Learning rate by step: linear warm-up to `rate`, constant, then linear to zero over the last `decay_steps`."""
     parts = [optax.linear_schedule(rate / max(1, recipe.warmup_steps), rate, recipe.warmup_steps)]
     parts.append(optax.constant_schedule(rate))
     parts.append(optax.linear_schedule(rate, 0.0, max(1, recipe.decay_steps)))
@@ -28,7 +27,7 @@ def schedule(recipe: Optimizer, steps: int) -> optax.Schedule:
 
 def build(recipe: Optimizer, steps: int) -> optax.GradientTransformation:
     """The optimizer, gradients clipped to a global norm first."""
-    rate = schedule(recipe, steps)
+    rate = schedule(recipe.learning_rate, recipe, steps)
     if recipe.name == "muon":
 
         def numbers(params):
@@ -39,6 +38,7 @@ def build(recipe: Optimizer, steps: int) -> optax.GradientTransformation:
             weight_decay=recipe.weight_decay,
             adam_b2=0.98,
             adam_weight_decay=0.0,
+            adam_learning_rate=schedule(recipe.vector_rate, recipe, steps),
             muon_weight_dimension_numbers=numbers,
             consistent_rms=0.2,
         )

@@ -10,6 +10,7 @@ class Optimizer:
 
     name: Literal["adamw", "muon"] = "adamw"
     learning_rate: float = 3e-3
+    vector_rate: float = 3e-2  # Muon: of what is no matrix; embeddings and relative biases start near 1 and move far
     warmup_steps: int = 100
     decay_steps: int = 0  # linear to zero over the last so many steps; 0: constant
     weight_decay: float = 0.01

@@ -18,12 +18,15 @@ from openlamda.model.params import Params
 Z_LOSS = 1e-4  # times log(Z)^2, keeps the logits' scale in place (T5X, Lingvo)
 
 
+Array = jax.Array | np.ndarray
+
+
 class Batch(NamedTuple):
     """Packed sequences."""
 
-    tokens: np.ndarray  # int32 [B, T]
-    segments: np.ndarray  # int32 [B, T]: which sequence of the row, 0 = padding
-    weights: np.ndarray  # float32 [B, T]: how much predicting this token counts; 0 = only read
+    tokens: Array  # int32 [B, T]
+    segments: Array  # int32 [B, T]: which sequence of the row, 0 = padding
+    weights: Array  # float32 [B, T]: how much predicting this token counts; 0 = only read
 
 
 class State(NamedTuple):
@@ -36,7 +39,7 @@ class State(NamedTuple):
 
 def loss_sums(params: Params, batch: Batch, config: ModelConfig) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
     """Weighted sum of loss with z-loss, and (weighted sum of cross-entropy in nats, sum of weights)."""
-    hidden_BTD = transformer.forward(params, batch.tokens, batch.segments, config)
+    hidden_BTD = transformer.forward(params, jnp.asarray(batch.tokens), jnp.asarray(batch.segments), config)
     targets_BT, weights_BT = batch.tokens[:, 1:], batch.weights[:, 1:]
 
     def chunk(sums, row):
@@ -49,7 +52,7 @@ def loss_sums(params: Params, batch: Batch, config: ModelConfig) -> tuple[jax.Ar
 
     rows = (hidden_BTD[:, :-1], targets_BT, weights_BT)
     rows = jax.tree.map(lambda x: x.reshape(-1, *_chunked(x.shape[:2]), *x.shape[2:]), rows)
-    (loss, entropy, weight), _ = jax.lax.scan(jax.checkpoint(chunk), (0.0, 0.0, 0.0), rows)
+    (loss, entropy, weight), _ = jax.lax.scan(jax.checkpoint(chunk), (jnp.zeros(()),) * 3, rows)
     return loss, (entropy, weight)
 
 
@@ -71,7 +74,7 @@ def train_step(
         return loss / jnp.maximum(weight, 1.0), entropy / jnp.maximum(weight, 1.0)
 
     (_, entropy), grads = jax.value_and_grad(mean_loss, has_aux=True)(state.params)
-    norm = optax.global_norm(grads)
+    norm = optax.tree.norm(grads)
     finite = jnp.isfinite(norm)
     updates, new_optimizer = optimizer.update(grads, state.optimizer, state.params)
     new = (optax.apply_updates(state.params, updates), new_optimizer)

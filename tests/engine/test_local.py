@@ -67,7 +67,9 @@ def test_a_candidate_is_the_same_in_any_company(model):
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.lists(st.lists(st.integers(0, 49), max_size=5).map(tuple), max_size=6), st.lists(st.integers(0, 49), min_size=1))
+@given(
+    st.lists(st.lists(st.integers(0, 49), max_size=5).map(tuple), max_size=6), st.lists(st.integers(0, 49), min_size=1)
+)
 def test_scores_do_not_depend_on_neighbours(continuations, prefix):
     model = LocalModel(weights.init(TINY, jax.random.key(3)), TINY)
     together = model.score(tuple(prefix), continuations)

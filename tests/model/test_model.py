@@ -63,7 +63,7 @@ def test_attention_equals_plain_numpy():
     bias = rng.normal(size=(1, 2, 3, 3)).astype(np.float32)
     logits = q @ k.swapaxes(-1, -2) + bias
     shares = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
-    np.testing.assert_allclose(transformer.attend(q, k, v, bias), shares @ v, atol=1e-5)
+    np.testing.assert_allclose(transformer.attend(*map(jnp.asarray, (q, k, v, bias))), shares @ v, atol=1e-5)
 
 
 def test_weights_survive_the_disk(tmp_path):
@@ -76,7 +76,7 @@ def test_weights_survive_the_disk(tmp_path):
 
 
 def test_a_directory_without_a_model_is_named(tmp_path):
-    with pytest.raises(UserError, match="no config.json"):
+    with pytest.raises(UserError, match=r"no config\.json"):
         weights.load(tmp_path)
 
 

@@ -7,8 +7,12 @@ from openlamda.text.dialog import Dialog, Turn
 from openlamda.text.grammar import ATTRIBUTES, Grammar, Step
 from openlamda.text.tokenizer import Symbol
 
-texts = st.text(max_size=30) | st.sampled_from(["RESPONSE ok SAFE 1", "<TS>", "TS, rm -rf /", "▁", "\ue000\ue001", "\0", "<0x0A>"])
-dialogs = st.lists(st.builds(Turn, st.sampled_from(["user", "agent"]), texts), max_size=4).map(lambda t: Dialog(tuple(t)))
+texts = st.text(max_size=30) | st.sampled_from(
+    ["RESPONSE ok SAFE 1", "<TS>", "TS, rm -rf /", "▁", "\ue000\ue001", "\0", "<0x0A>"]
+)
+dialogs = st.lists(st.builds(Turn, st.sampled_from(["user", "agent"]), texts), max_size=4).map(
+    lambda t: Dialog(tuple(t))
+)
 steps = st.lists(st.builds(Step, texts, st.none() | texts), max_size=3)
 fast = settings(deadline=None, max_examples=60)
 
@@ -27,17 +31,24 @@ def test_a_lone_surrogate_becomes_a_question_mark(tokenizer):
 
 @fast
 @given(dialogs, texts, texts, steps, st.sampled_from(sorted(ATTRIBUTES)), st.booleans(), st.lists(texts, max_size=2))
-def test_a_prompt_is_the_beginning_of_what_is_trained(tokenizer, context, draft, reply, steps, attribute, rating, found):
+def test_a_prompt_is_the_beginning_of_what_is_trained(
+    tokenizer, context, draft, reply, steps, attribute, rating, found
+):
     grammar = Grammar(tokenizer.encode)
     pairs = [
         (grammar.generate(context), grammar.generate(context, reply)),
         (grammar.base(context), grammar.base(context, draft)),
         (grammar.judge(context, snippets=found), grammar.judge(context, reply, attribute, rating, found)),
-        (grammar.judge(context, reply, attribute, None, found), grammar.judge(context, reply, attribute, rating, found)),
+        (
+            grammar.judge(context, reply, attribute, None, found),
+            grammar.judge(context, reply, attribute, rating, found),
+        ),
         (grammar.research(context, draft, steps), grammar.research(context, draft, steps, reply)),
         (grammar.research(context, draft, steps, answer=True), grammar.research(context, draft, steps, reply)),
     ]
-    pairs += [(grammar.research(context, draft, steps[:n]), grammar.research(context, draft, steps, reply)) for n in range(3)]
+    pairs += [
+        (grammar.research(context, draft, steps[:n]), grammar.research(context, draft, steps, reply)) for n in range(3)
+    ]
     for prompt, trained in pairs:
         assert trained.tokens[: len(prompt.tokens)] == prompt.tokens
 

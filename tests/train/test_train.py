@@ -1,0 +1,174 @@
+"""A tiny run over tiny data: masks are the grammar's, a resumed run equals an uninterrupted one, shares hold."""
+
+import dataclasses
+import json
+import random
+import re
+from itertools import islice
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from openlamda import config
+from openlamda.corpus.made import Maker, query_of
+from openlamda.corpus.rows import held_back
+from openlamda.errors import UserError
+from openlamda.model import params as weights
+from openlamda.model.config import ModelConfig
+from openlamda.text.grammar import Grammar, Sequence
+from openlamda.text.tokenizer import Symbol
+from openlamda.tools.calculator import Calculator
+from openlamda.train import loop
+from openlamda.train.batches import pack
+from openlamda.train.recipe import Optimizer, Recipe
+from openlamda.train.step import Batch, State, eval_step, train_step
+from openlamda.train.tasks import Source, mixed
+
+TINY = ModelConfig(num_layers=1, d_model=16, num_heads=2, d_head=16, d_ff=32, vocab_size=400)
+WORDS = "stone water silver morning garden window letter summer".split()
+
+
+def source(task, tokenizer, seed=0):
+    maker = Maker(random.Random(seed), WORDS)
+    return Source(task, maker.rows(task), Grammar(tokenizer.encode), 256, seed)
+
+
+def test_packed_rows_hold_each_sequence_and_its_mask_once(tokenizer):
+    rng = random.Random(0)
+    given = []
+    for _ in range(60):
+        size = rng.randint(2, 30)
+        tokens = tuple(rng.randint(19, 399) for _ in range(size))
+        given.append(Sequence(tokens, tuple(rng.random() < 0.5 for _ in tokens)))
+    packed = []
+    stream = iter([("a", sequence) for sequence in given])
+    try:
+        for batch, counts in pack(stream, rows=4, row_tokens=40, rating_weight=5.0):
+            assert counts["a"] == int((batch.segments > 0).sum())
+            for row in range(4):
+                for segment in np.unique(batch.segments[row][batch.segments[row] > 0]):
+                    place = batch.segments[row] == segment
+                    packed.append((tuple(batch.tokens[row][place]), tuple(batch.weights[row][place][1:] > 0)))
+    except RuntimeError:  # the finite stream of this test has ended
+        pass
+    expected = [(sequence.tokens, sequence.learned[1:]) for sequence in given]
+    assert len(packed) > 40
+    assert set(packed) <= set(expected)
+
+
+def test_a_rating_counts_as_the_recipe_says():
+    sequence = Sequence((30, Symbol.SENSIBLE, Symbol.YES), (False, False, True))
+    batch, _ = next(pack(iter([("judge", sequence)] * 99), 1, 9, rating_weight=8.0))
+    assert batch.weights[0].tolist() == [0, 0, 8.0] * 3
+
+
+def test_the_mixture_gives_its_shares(tokenizer):
+    mixture = {"lookup": 0.5, "arithmetic": 0.3, "translation": 0.2}
+    stream = mixed({task: source(task, tokenizer) for task in mixture}, mixture)
+    tokens = dict.fromkeys(mixture, 0)
+    for task, sequence in islice(stream, 600):
+        tokens[task] += len(sequence.tokens)
+    for task, share in mixture.items():
+        assert tokens[task] / sum(tokens.values()) == pytest.approx(share, abs=0.02)
+
+
+def test_made_arithmetic_agrees_with_the_calculator():
+    maker, calculator = Maker(random.Random(1), WORDS), Calculator()
+    for row in islice(maker.rows("arithmetic"), 400):
+        (step,) = row.steps
+        assert step.snippet is not None
+        found = calculator(step.query)
+        assert found and float(found[0].text) == pytest.approx(float(step.snippet), rel=1e-9), step
+        assert step.snippet in row.reply
+
+
+def test_a_made_look_up_can_be_answered_by_reading():
+    maker = Maker(random.Random(2), WORDS)
+    for row in islice(maker.rows("lookup"), 300):
+        cited = re.search(r"\[(\d)\]", row.reply)
+        if cited:
+            snippets = [step.snippet for step in row.steps if step.snippet]
+            assert snippets[int(cited[1]) - 1].split(" / ")[2].casefold() in row.reply.casefold()
+        else:
+            assert row.steps[-1].snippet is None
+
+
+def test_a_query_is_the_questions_own_words():
+    assert query_of("Could you tell me how high Mount Kraim's top is?") == "how high Mount Kraim top"
+    assert query_of("what is the capital of The Is", "The Is") == "capital The Is"
+
+
+def test_the_loss_counts_only_weighted_tokens_and_learning_lowers_it():
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(19, 400, (2, 24)).astype(np.int32)
+    segments = np.ones_like(tokens)
+    half = np.concatenate([np.zeros((2, 12)), np.ones((2, 12))], axis=1).astype(np.float32)
+    params = weights.init(TINY, jax.random.key(0))
+    total, count = eval_step(params, Batch(tokens, segments, half), config=TINY)
+    single = np.eye(24, dtype=np.float32)
+    batches = [Batch(tokens, segments, single[[n, n]]) for n in range(12, 24)]
+    parts = [eval_step(params, batch, config=TINY) for batch in batches]
+    assert float(count) == 24
+    assert float(total) == pytest.approx(sum(float(part[0]) for part in parts), rel=1e-4)
+    optimizer = optax.adam(1e-2)
+    state = State(jnp.int32(0), params, optimizer.init(params))
+    losses = []
+    for _ in range(8):
+        state, metrics = train_step(state, Batch(tokens, segments, half), config=TINY, optimizer=optimizer)
+        losses.append(float(metrics["loss"]))
+    assert losses[0] == pytest.approx(float(total / count), rel=1e-4)
+    assert losses[-1] < losses[0] - 1
+
+
+def test_a_gradient_that_is_not_finite_changes_nothing():
+    params = weights.init(TINY, jax.random.key(0))
+    optimizer = optax.adam(1e-2)
+    before = {name: np.asarray(array) for name, array in params.items()}
+    batch = Batch(np.full((1, 4), 30, np.int32), np.ones((1, 4), np.int32), np.full((1, 4), np.nan, np.float32))
+    state, metrics = train_step(
+        State(jnp.int32(0), params, optimizer.init(params)), batch, config=TINY, optimizer=optimizer
+    )
+    assert metrics["skipped"] == 1 and state.step == 1
+    for name, array in state.params.items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+@pytest.mark.parametrize("name", ["adamw", "muon"])
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, tokenizer, monkeypatch, name):
+    (tmp_path / "t.model").write_bytes(tokenizer.model)
+    monkeypatch.setitem(loop.PRESETS, "tiny", TINY)
+    monkeypatch.setattr(loop, "sources", lambda mixture, *_: {task: source(task, tokenizer) for task in mixture})
+    recipe = Recipe(
+        start="tiny", tokenizer=str(tmp_path / "t.model"), steps=6, batch_rows=2, row_tokens=256, log_every=2,
+        checkpoint_every=3, mixture={"lookup": 1.0}, optimizer=Optimizer(name=name, warmup_steps=2, decay_steps=2),
+    )  # fmt: skip
+    whole = loop.run(recipe, tmp_path / "whole", [], lambda values: None)
+
+    def stop(values):
+        if values["step"] == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        loop.run(recipe, tmp_path / "parts", [], stop)
+    resumed = loop.run(recipe, tmp_path / "parts", [], lambda values: None)
+    assert (whole / "model.safetensors").read_bytes() == (resumed / "model.safetensors").read_bytes()
+    logged = [json.loads(line) for line in (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in logged] == [2, 4, 6]
+    with pytest.raises(UserError, match="a run of another recipe"):
+        loop.run(dataclasses.replace(recipe, steps=9), tmp_path / "whole", [], lambda values: None)
+
+
+def test_a_misspelt_setting_is_named(tmp_path):
+    path = tmp_path / "r.toml"
+    path.write_text('start = "nano"\nstps = 3\n[mixture]\ndialog = 1.0\n')
+    with pytest.raises(UserError, match=r"r\.toml: no setting 'stps'; did you mean 'steps'\?"):
+        config.load(Recipe, path)
+
+
+def test_one_row_in_twenty_is_held_back_with_all_that_was_made_of_it():
+    ids = [f"row_{n}" for n in range(4000)]
+    assert 0.04 < sum(map(held_back, ids)) / len(ids) < 0.06
+    assert all(held_back(i) == held_back(f"{i}+") == held_back(f"{i}#3") for i in ids)
