@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from openlamda.dialog.lamda import Lamda as Lamda
     from openlamda.dialog.roles import Role as Role
-    from openlamda.load import load as load
+    from openlamda.loading import load as load
     from openlamda.text.dialog import Dialog as Dialog
     from openlamda.tools.base import Toolset as Toolset
 
@@ -15,7 +15,7 @@ _FACE = {
     "Lamda": "openlamda.dialog.lamda",
     "Role": "openlamda.dialog.roles",
     "Toolset": "openlamda.tools.base",
-    "load": "openlamda.load",
+    "load": "openlamda.loading",
 }
 __all__ = ["Dialog", "Lamda", "Role", "Toolset", "load"]
 

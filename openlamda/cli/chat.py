@@ -3,7 +3,6 @@
 import io
 import json as jsonlib
 import sys
-import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +13,7 @@ from rich.console import Console
 
 from openlamda.dialog.lamda import Lamda, Reply
 from openlamda.dialog.roles import Role
+from openlamda.dialog.trace import printable
 from openlamda.errors import UserError
 from openlamda.text.dialog import Dialog, dialog_from_json
 
@@ -48,7 +48,7 @@ def chat(
     json
         With --once or --messages: print the reply, its sources and its trace as JSON.
     """
-    from openlamda.load import load  # brings jax: not for --help
+    from openlamda.loading import load  # brings jax: not for --help
 
     if json and once is None and messages is None:
         raise UserError("--json: nothing to reply to, expected --once TEXT or --messages FILE with it")
@@ -124,11 +124,6 @@ def _converse(lamda: Lamda, seed: int) -> None:
                 continue
             dialog = dialog.say("user", line).say("agent", last.text)
             _print(last, lamda.role.name, console)
-
-
-def printable(text: str) -> str:
-    """`text` without what could move a terminal's cursor or reorder its line; newlines and tabs stay."""
-    return "".join(c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf") else "\ufffd" for c in text)
 
 
 def _print(reply: Reply, name: str, console: Console) -> None:

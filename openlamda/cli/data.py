@@ -35,7 +35,7 @@ def show(
     against
         Evaluation files (JSON Lines with "question" or "response"): count sequences in which one of those stands.
     """
-    from openlamda.load import SHIPPED, training_names
+    from openlamda.loading import SHIPPED, training_names
 
     settings = config.load(Recipe, recipe, overrides)
     path = Path(settings.tokenizer) if settings.tokenizer else SHIPPED / "tokenizer.model"

@@ -32,7 +32,7 @@ def evaluate(suite: Path, *overrides: str, model: Path | None = None, json: bool
     except ModuleNotFoundError:
         raise UserError("evaluation needs scikit-learn: pip install 'openlamda[evaluate]'") from None
     from openlamda.evaluate.suite import Suite, run
-    from openlamda.load import load
+    from openlamda.loading import load
 
     def wrong(part: str, question: str, reply: str) -> None:
         if not quiet:

@@ -20,7 +20,7 @@ def judge(file: Path, *, model: Path | None = None, json: bool = False) -> None:
         Print the same rows with "scores" added; else one line a row.
     """
     from openlamda.dialog.bulk import judge_rows
-    from openlamda.load import load
+    from openlamda.loading import load
 
     rows, lamda = read_lines(file), load(model)
     if not lamda.judges.attributes:

@@ -42,7 +42,7 @@ def train(recipe: Path, *overrides: str, output: Path = Path("runs"), quiet: boo
         from openlamda.train.loop import run
     except ModuleNotFoundError as error:
         raise UserError(f"training needs {error.name}: pip install 'openlamda[train]'") from None
-    from openlamda.load import training_names
+    from openlamda.loading import training_names
 
     settings = config.load(Recipe, recipe, overrides)
     print(run(settings, output / recipe.stem, training_names(), (lambda values: None) if quiet else _progress))

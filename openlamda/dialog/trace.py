@@ -1,5 +1,6 @@
 """How a reply came to be: every candidate, query and second, for people and for JSON."""
 
+import unicodedata
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from openlamda.text.dialog import Result
+
+
+def printable(text: str) -> str:
+    """`text` without what could move a terminal's cursor or reorder its line; newlines and tabs stay."""
+    return "".join(c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf") else "\ufffd" for c in text)
 
 
 @dataclass
@@ -68,10 +74,12 @@ class Trace:
                 table.add_column(column)
             for c in sorted(candidates, key=lambda c: (not c.chosen, c.dropped is not None)):
                 shown = [f"{c.scores[key]:.2f}" if key in c.scores else "" for key in columns]
-                table.add_row("*" if c.chosen else "", Text(c.text), f"{c.logprob:.1f}", *shown, c.dropped or "")
+                table.add_row(
+                    "*" if c.chosen else "", Text(printable(c.text)), f"{c.logprob:.1f}", *shown, c.dropped or ""
+                )
             parts.append(table)
         for asked in self.research:
             came = asked.error or (asked.result.text if asked.result else "nothing found")
-            parts.append(Text(f'looked up "{asked.query}": {came}'))
+            parts.append(Text(printable(f'looked up "{asked.query}": {came}')))
         parts.append(Text("  ".join(f"{name} {seconds:.2f} s" for name, seconds in self.timings.items())))
         return Group(*parts)

@@ -46,7 +46,7 @@ def run(tokenizer, monkeypatch, capsys):
     def load(model=None, role=None):
         return Lamda(ScriptedModel(say, rate), tokenizer, Toolset([Book()]), role=role, judges=Judges())
 
-    monkeypatch.setattr(importlib.import_module("openlamda.load"), "load", load)
+    monkeypatch.setattr(importlib.import_module("openlamda.loading"), "load", load)
 
     def run(*arguments, stdin=b""):
         monkeypatch.setattr(sys, "argv", ["openlamda", *map(str, arguments)])

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from openlamda.cli.chat import printable
+from openlamda.dialog.trace import printable
 from openlamda.evaluate.questions import holds_number, swapped
-from openlamda.load import SHIPPED
+from openlamda.loading import SHIPPED
 from openlamda.tools.search import read_facts
 
 
@@ -99,6 +99,14 @@ def test_model_show_gives_the_papers_total():
 
 def test_tools_ask():
     assert [row["text"] for row in json.loads(run("tools", "ask", "135+7721", "--json").stdout)] == ["7856"]
+
+
+def test_the_face_is_the_same_each_time_it_is_asked():
+    import openlamda
+
+    for name in openlamda.__all__:
+        assert getattr(openlamda, name) is getattr(openlamda, name)
+    assert openlamda.load is openlamda.load and callable(openlamda.load)
 
 
 def test_importing_is_light():
