@@ -23,7 +23,7 @@ from openlamda.corpus.phrases import (
     UNIT_REPLIES,
     UNSURE,
 )
-from openlamda.corpus.rows import Researched
+from openlamda.corpus.rows import Repeated, Researched
 from openlamda.text.dialog import Dialog, Turn
 from openlamda.text.grammar import Step
 
@@ -196,7 +196,16 @@ class Maker:
         query = f"{word} in {language}"
         return Researched("translation", context, self._draft(self._syllables()), (Step(query, value),), reply)
 
-    def rows(self, kind: str) -> Iterator[Researched]:
+    def copy(self) -> Repeated:
+        """Names, values, numbers and words in a row, said three times: only the repeats can be foreseen."""
+        rng = self.rng
+        makers = (self.entity, self.place, self.person, lambda: self.value("year"), lambda: self.value("metres"))
+        items = [
+            rng.choice(makers)() if rng.random() < 0.5 else rng.choice(self.words) for _ in range(rng.randint(3, 14))
+        ]
+        return Repeated("copy", rng.choice((" ", ", ", " / ")).join(items), rng.choice((2, 3, 3)))
+
+    def rows(self, kind: str) -> Iterator[Researched | Repeated]:
         """Endless rows of one kind."""
         while True:
             yield getattr(self, kind)()

@@ -46,6 +46,15 @@ class Researched:
     reply: str
 
 
+@dataclass(frozen=True)
+class Repeated:
+    """A text that is said `times` times in a row."""
+
+    id: str
+    text: str
+    times: int
+
+
 def held_back(row_id: str, percent: int = 5) -> bool:
     """Whether a row is kept for evaluation and never trained on: a fixed share by the hash of its id.
 

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from openlamda.corpus import public
 from openlamda.corpus.made import Maker
-from openlamda.corpus.rows import Document, Judged, Researched, Talk, held_back
+from openlamda.corpus.rows import Document, Judged, Repeated, Researched, Talk, held_back
 from openlamda.errors import UserError
 from openlamda.text.dialog import Dialog
 from openlamda.text.grammar import Grammar, Sequence
 from openlamda.text.tokenizer import Tokenizer
 
 JUDGES = ("unsafe", "grounded", "sensible", "specific", "interesting")
-MADE = ("lookup", "arithmetic", "translation")
+MADE = ("copy", "lookup", "arithmetic", "translation")
 TASKS = ("document", "dialog", "generate", "chat", *JUDGES, *MADE)
 
 
@@ -87,6 +87,14 @@ def research(row: Researched, grammar: Grammar, limit: int, rng: random.Random) 
         yield grammar.generate(row.context, unsure) if rng.random() < 0.7 else grammar.base(row.context, unsure)
 
 
+def copy(row: Repeated, grammar: Grammar, limit: int, rng: random.Random) -> Iterator[Sequence]:
+    """A text said again and again; the first time is only read. Copying grows out of this sooner than out of prose."""
+    once = grammar.document(row.text)
+    whole = grammar.document(" ".join([row.text] * row.times))
+    first = len(once.tokens) - 1
+    yield Sequence(whole.tokens, (False,) * first + whole.learned[first:])
+
+
 _MAKERS: dict[str, Callable[..., Iterator[Sequence]]] = {
     "document": document,
     "dialog": dialog,
@@ -94,6 +102,7 @@ _MAKERS: dict[str, Callable[..., Iterator[Sequence]]] = {
     "chat": chat,
     **dict.fromkeys(JUDGES, judge),
     **dict.fromkeys(MADE, research),
+    "copy": copy,
 }
 _READERS: dict[str, Callable[[Path], Iterable]] = {
     "document": public.documents,

@@ -96,6 +96,15 @@ def test_a_made_look_up_can_be_answered_by_reading():
             assert row.steps[-1].snippet is None
 
 
+def test_of_a_repeated_text_only_the_repeats_are_learned(tokenizer):
+    for sequence in islice(source("copy", tokenizer), 40):
+        read = sequence.learned.index(True)
+        text = tokenizer.decode(sequence.tokens[1:read]).strip()
+        said = tokenizer.decode(sequence.tokens[read:]).strip()
+        assert said in (text, f"{text} {text}")
+        assert all(sequence.learned[read:])
+
+
 def test_a_query_is_the_questions_own_words():
     assert query_of("Could you tell me how high Mount Kraim's top is?") == "how high Mount Kraim top"
     assert query_of("what is the capital of The Is", "The Is") == "capital The Is"
