@@ -51,7 +51,7 @@ def train(recipe: Path, *overrides: str, output: Path = Path("runs"), quiet: boo
 def _progress(values: dict[str, float]) -> None:
     minutes = values["seconds_left"] / 60
     print(
-        f"step {values['step']}/{values['steps']}  loss {values['loss']:.3f}  "
+        f"step {values['step']}/{values['steps']}  loss {values['loss']:.3f}  copied {values['copied']:.0%}  "
         f"{values['tokens_per_second']:,.0f} tokens/s  {values['share_of_peak']:.0%} of matmul peak  "
         f"{minutes:.0f} min left",
         file=sys.stderr,

@@ -196,7 +196,7 @@ class Maker:
         query = f"{word} in {language}"
         return Researched("translation", context, self._draft(self._syllables()), (Step(query, value),), reply)
 
-    def copy(self) -> Repeated:
+    def repeated(self) -> Repeated:
         """Names, values, numbers and words in a row, said three times: only the repeats can be foreseen."""
         rng = self.rng
         makers = (self.entity, self.place, self.person, lambda: self.value("year"), lambda: self.value("metres"))
@@ -205,8 +205,13 @@ class Maker:
         ]
         return Repeated("copy", rng.choice((" ", ", ", " / ")).join(items), rng.choice((2, 3, 3)))
 
-    def rows(self, kind: str) -> Iterator[Researched | Repeated]:
-        """Endless rows of one kind."""
+    def repeats(self) -> Iterator[Repeated]:
+        """Endless rows of repeated text."""
+        while True:
+            yield self.repeated()
+
+    def rows(self, kind: str) -> Iterator[Researched]:
+        """Endless researched rows of one kind."""
         while True:
             yield getattr(self, kind)()
 

@@ -61,11 +61,15 @@ def _dialog(turns: list[dict[str, Any]]) -> Dialog:
 
 
 def unsafe(folder: Path) -> Iterator[Judged]:
-    """UNSAFE by people: DiaSafety in context; Davidson's tweets, HateCheck and ConvAbuse for what is said at all."""
+    """UNSAFE by people, of replies in their context: DiaSafety."""
     for row in read_jsonl(folder / "safety_diasafety.jsonl.xz"):
         yield Judged(
             row["id"], _dialog(row["context"]), row["response"], {"unsafe": row["labels"]["label"] == "Unsafe"}
         )
+
+
+def abusive(folder: Path) -> Iterator[Judged]:
+    """UNSAFE by people, of what is said at all: Davidson's tweets, HateCheck, ConvAbuse."""
     for row in read_jsonl(folder / "safety_davidson_tweets.jsonl.xz"):
         yield Judged(row["id"], Dialog(), row["text"], {"unsafe": row["labels"]["class"] != "neither"})
     for row in read_jsonl(folder / "safety_hatecheck_cases.jsonl.xz"):
@@ -86,6 +90,27 @@ def grounded(folder: Path) -> Iterator[Judged]:
                 yield _with_knowledge(row, 2 * sum(full) > len(full))
     for row in read_jsonl(folder / "grounded_q2_wow.jsonl.xz"):
         yield _with_knowledge(row, row["labels"]["inconsistent"] == 0)
+
+
+def supported(folder: Path) -> Iterator[Judged]:
+    """GROUNDED, weak: a sentence with a third of its words left out is grounded in the passage that it is from, and
+    not in one from elsewhere in the same text; nor is the first half of such a sentence joined to a stranger's.
+    """
+    rng = random.Random(0)
+    for row in documents(folder):
+        sentences = [s for s in re.split(r"(?<=[.!?])\s+", row.text) if 6 <= len(s.split()) <= 30]
+        for number in range(0, min(len(sentences) - 12, 60), 6):
+            inside, outside = rng.choice(sentences[number : number + 3]), rng.choice(sentences[number + 6 :])
+            passage = (" ".join(sentences[number : number + 3]),)
+            said, stranger = _thinned(inside, rng), _thinned(outside, rng)
+            mixed = " ".join(said.split()[: len(said.split()) // 2] + stranger.split()[len(stranger.split()) // 2 :])
+            yield Judged(f"{row.id}#{number}", Dialog(), said, {"grounded": True}, passage)
+            wrong = stranger if rng.random() < 0.6 else mixed
+            yield Judged(f"{row.id}#{number}", Dialog(), wrong, {"grounded": False}, passage)
+
+
+def _thinned(sentence: str, rng: random.Random) -> str:
+    return " ".join(word for word in sentence.split() if rng.random() < 0.67) or sentence
 
 
 def _with_knowledge(row: dict[str, Any], label: bool) -> Judged:

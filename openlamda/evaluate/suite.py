@@ -18,8 +18,7 @@ from openlamda.tools.calculator import Calculator
 from openlamda.tools.search import SearchIndex, read_facts
 from openlamda.tools.translator import Translator
 
-TEST_ROWS: dict[str, str] = {"unsafe": "diasafety", "grounded": "", "sensible": "", "specific": "", "interesting": ""}
-"""judge -> beginning of the ids of the rows it is tested on."""
+JUDGES = ("unsafe", "grounded", "sensible", "specific", "interesting")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,10 +89,10 @@ def _shuffled(rows) -> list:
 
 
 def _judges(suite: Suite, lamda: Lamda) -> Iterator[Metric]:
-    for attribute, beginning in TEST_ROWS.items():
+    for attribute in JUDGES:
         rows: list[Judged] = _shuffled(getattr(public, attribute)(Path(suite.data)))
-        test = [row for row in rows if held_back(row.id) and row.id.startswith(beginning)][: suite.judge_rows]
-        train = [row for row in rows if not held_back(row.id) and row.id.startswith(beginning)][:20_000]
+        test = [row for row in rows if held_back(row.id)][: suite.judge_rows]
+        train = [row for row in rows if not held_back(row.id)][:20_000]
         yield from judging.evaluate(attribute, train, test, lamda)
 
 

@@ -20,12 +20,13 @@ from openlamda.errors import UserError
 from openlamda.model import params as weights_table
 from openlamda.model import weights
 from openlamda.model.config import PRESETS, ModelConfig
+from openlamda.model.copying import lay_copying
 from openlamda.text.tokenizer import Tokenizer
 from openlamda.train import optimizer as optimizers
 from openlamda.train.batches import pack
 from openlamda.train.checkpoint import Checkpoints
 from openlamda.train.recipe import Recipe
-from openlamda.train.step import Batch, State, train_step
+from openlamda.train.step import Batch, State, said_right, train_step
 from openlamda.train.tasks import mixed, sources
 
 
@@ -36,7 +37,8 @@ def start(recipe: Recipe) -> tuple[weights_table.Params, ModelConfig, Tokenizer]
             raise UserError("recipe: no setting 'tokenizer'; a preset has none, `openlamda tokenizer train` makes one")
         tokenizer = Tokenizer.load(Path(recipe.tokenizer))
         config = dataclasses.replace(PRESETS[recipe.start], vocab_size=tokenizer.vocab_size)
-        return weights_table.init(config, jax.random.key(recipe.seed)), config, tokenizer
+        params = weights_table.init(config, jax.random.key(recipe.seed))
+        return lay_copying(params, config, recipe.seed) if recipe.copying_heads else params, config, tokenizer
     directory = Path(recipe.start)
     if not directory.is_dir():
         raise UserError(f"recipe: start = {recipe.start!r}, expected a directory or one of {', '.join(PRESETS)}")
@@ -51,6 +53,12 @@ def batches(recipe: Recipe, tokenizer: Tokenizer, names: list[str]) -> Iterator[
     """The run's batches from the first on; the same recipe and data give the same ones."""
     made = sources(recipe.mixture, Path(recipe.data), tokenizer, recipe.row_tokens, recipe.seed, names)
     return pack(mixed(made, recipe.mixture), recipe.batch_rows, recipe.row_tokens, recipe.rating_weight)
+
+
+def copies(recipe: Recipe, tokenizer: Tokenizer, names: list[str]) -> Batch:
+    """A batch of repeated texts that the run is not trained on: how well it copies is a curve of its own."""
+    made = sources({"copy": 1.0}, Path(recipe.data), tokenizer, recipe.row_tokens, recipe.seed + 1, names)
+    return next(pack(mixed(made, {"copy": 1.0}), recipe.batch_rows, recipe.row_tokens, recipe.rating_weight))[0]
 
 
 def run(recipe: Recipe, directory: Path, names: list[str], report: Callable[[dict[str, float]], None]) -> Path:
@@ -72,6 +80,7 @@ def run(recipe: Recipe, directory: Path, names: list[str], report: Callable[[dic
     state = checkpoints.restore(state) or state
     first = int(state.step)
     stream = islice(batches(recipe, tokenizer, names), first, recipe.steps)
+    unseen = copies(recipe, tokenizer, names)
 
     # ---- step, log, save
     peak = matmul_peak()
@@ -90,11 +99,12 @@ def run(recipe: Recipe, directory: Path, names: list[str], report: Callable[[dic
                 values |= {"step": step, "steps": recipe.steps, "tokens_per_second": rate}
                 values |= {"share_of_peak": rate * flops_per_token / peak}
                 values |= {"seconds_left": (recipe.steps - step) * seconds / min(recipe.log_every, step - first)}
+                values |= {"copied": float(said_right(state.params, unseen, config=config))}
                 values |= {f"share/{task}": meter[task] / tokens for task in recipe.mixture}
                 meter.clear()
                 log.write(json.dumps(values) + "\n")
                 log.flush()
-                for name in ("loss", "grad_norm", "tokens_per_second", "share_of_peak"):
+                for name in ("loss", "copied", "grad_norm", "tokens_per_second", "share_of_peak"):
                     board.add_scalar(name, values[name], step)
                 report(values)
             if step % recipe.checkpoint_every == 0 or step == recipe.steps:

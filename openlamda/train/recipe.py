@@ -22,6 +22,7 @@ class Recipe:
     """One stage. Paths are relative to the working directory."""
 
     start: str  # a preset begins from nothing, a model or run directory goes on from its weights
+    copying_heads: bool = False  # a preset begins with an induction circuit (model/copying.py)
     tokenizer: str = ""  # a SentencePiece model; a directory to start from has its own
     data: str = "data"  # folder of the public data (docs/data.md)
     steps: int

@@ -87,3 +87,12 @@ def train_step(
 def eval_step(params: Params, batch: Batch, *, config: ModelConfig) -> tuple[jax.Array, jax.Array]:
     """(Weighted sum of cross-entropy in nats, sum of weights)."""
     return loss_sums(params, batch, config)[1]
+
+
+@partial(jax.jit, static_argnames="config")
+def said_right(params: Params, batch: Batch, *, config: ModelConfig) -> jax.Array:
+    """Share of the learned tokens that the model gives the highest logit."""
+    hidden_BTD = transformer.forward(params, jnp.asarray(batch.tokens), jnp.asarray(batch.segments), config)
+    said_BT = jnp.argmax(transformer.logits(params, hidden_BTD[:, :-1]), axis=-1)
+    learned_BT = jnp.asarray(batch.weights)[:, 1:] > 0
+    return jnp.sum((said_BT == batch.tokens[:, 1:]) & learned_BT) / jnp.maximum(jnp.sum(learned_BT), 1)

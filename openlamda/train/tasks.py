@@ -17,9 +17,9 @@ from openlamda.text.dialog import Dialog
 from openlamda.text.grammar import Grammar, Sequence
 from openlamda.text.tokenizer import Tokenizer
 
-JUDGES = ("unsafe", "grounded", "sensible", "specific", "interesting")
-MADE = ("copy", "lookup", "arithmetic", "translation")
-TASKS = ("document", "dialog", "generate", "chat", *JUDGES, *MADE)
+JUDGES = ("unsafe", "abusive", "grounded", "supported", "sensible", "specific", "interesting")
+MADE = ("lookup", "arithmetic", "translation")
+TASKS = ("document", "dialog", "generate", "chat", *JUDGES, *MADE, "copy")
 
 
 def fit(dialog: Dialog, grammar: Grammar, limit: int) -> Dialog:
@@ -146,8 +146,11 @@ def sources(
     made: dict[str, Source] = {}
     words = common_words(folder)
     for task in mixture:
-        if task in MADE:
-            rows: Iterable = Maker(random.Random(f"{seed} {task} rows"), words, names).rows(task)
+        maker = Maker(random.Random(f"{seed} {task} rows"), words, names)
+        if task == "copy":
+            rows: Iterable = maker.repeats()
+        elif task in MADE:
+            rows = maker.rows(task)
         else:
             reader = _READERS[task]
             if reader not in read:

@@ -33,7 +33,7 @@ WORDS = "stone water silver morning garden window letter summer".split()
 
 def source(task, tokenizer, seed=0):
     maker = Maker(random.Random(seed), WORDS)
-    return Source(task, maker.rows(task), Grammar(tokenizer.encode), 256, seed)
+    return Source(task, maker.repeats() if task == "copy" else maker.rows(task), Grammar(tokenizer.encode), 256, seed)
 
 
 def test_packed_rows_hold_each_sequence_and_its_mask_once(tokenizer):
