@@ -7,7 +7,7 @@ nothing in them can be remembered; questions and values of the evaluation suites
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from openlamda.corpus.phrases import (
     ARITHMETIC,
@@ -234,4 +234,5 @@ def _calculate(form: str, a: Decimal, b: Decimal, c: Decimal) -> str:
         "{a}/2": lambda: a / 2,
         "{a}*2": lambda: a * 2,
     }
-    return f"{values[form]():.12g}" if "/" in form else f"{values[form]().normalize():f}"
+    value = values[form]()
+    return f"{(Context(prec=12).plus(value) if '/' in form else value).normalize():f}"

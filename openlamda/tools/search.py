@@ -57,7 +57,10 @@ class SearchIndex:
         return [Result(f"{f.entity} / {f.attribute} / {f.value}", f.url, f.entity) for f in self.search(query)]
 
     def search(self, query: str, limit: int = 5) -> list[Fact]:
-        """At most `limit` facts, best first: those whose entity the query names in full before all others."""
+        """At most `limit` facts, best first: those whose entity the query names in full before all others.
+
+        A name inside a longer one that is also there does not count: York in "New York".
+        """
         words = re.findall(r"\w+", query[:2000])[:MAX_WORDS]
         asked = [word for word in words if word.casefold() not in _STOP] or words
         if not asked:
@@ -70,14 +73,17 @@ class SearchIndex:
                 (names, names),
             ).fetchall()
         spoken = f" {' '.join(words).casefold()} "
-
-        def named(fact: Fact) -> int:
-            """Length of the longest name of the entity that stands in the query as a whole."""
-            plain = (" ".join(re.findall(r"\w+", name)).casefold() for name in (fact.entity, *fact.aliases))
-            return max((len(name) for name in plain if f" {name} " in spoken), default=0)
-
-        ranked = sorted(rows, key=lambda row: (-named(self.facts[row[0]]), row[1], row[0]))
+        named = {row[0]: _longest_in(spoken, self.facts[row[0]]) for row in rows}
+        whole = {name for name in named.values() if name}
+        whole -= {name for name in whole for other in whole if name != other and f" {name} " in f" {other} "}
+        ranked = sorted(rows, key=lambda row: (named[row[0]] not in whole, row[1], row[0]))
         return [self.facts[row[0]] for row in ranked[:limit]]
+
+
+def _longest_in(spoken: str, fact: Fact) -> str:
+    """The longest name of the fact's entity that stands in ` spoken ` as a whole, or nothing."""
+    plain = (" ".join(re.findall(r"\w+", name)).casefold() for name in (fact.entity, *fact.aliases))
+    return max((name for name in plain if name and f" {name} " in spoken), key=len, default="")
 
 
 def read_facts(folder: Path = KNOWLEDGE) -> list[Fact]:

@@ -137,7 +137,11 @@ class Source:
 def sources(
     mixture: dict[str, float], folder: Path, tokenizer: Tokenizer, limit: int, seed: int, names: list[str]
 ) -> dict[str, Source]:
-    """A source for each task of the mixture. Raises UserError for an unknown task or missing data."""
+    """A source for each task of the mixture. Raises UserError for an unknown task, shares that do not sum to 1, or
+    missing data.
+    """
+    if abs(sum(mixture.values()) - 1) > 1e-6 or min(mixture.values()) <= 0:
+        raise UserError(f"mixture: the shares sum to {sum(mixture.values()):g}, expected positive ones that sum to 1")
     for task in mixture:
         if task not in TASKS:
             raise UserError(f"mixture: no task {task!r}, expected one of {', '.join(TASKS)}")
