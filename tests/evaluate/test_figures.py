@@ -1,0 +1,135 @@
+"""The figures: baselines are what they say they are, questions are new, a wrong reply counts as wrong."""
+
+import json
+import math
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from openlamda.corpus.phrases import ARITHMETIC, ATTRIBUTES, GENERIC_QUESTIONS
+from openlamda.corpus.rows import Judged, held_back
+from openlamda.evaluate import judging, questions
+from openlamda.evaluate.language import FiveGram, Piece, bits_per_byte
+from openlamda.evaluate.metric import measure, share
+from openlamda.loading import training_names
+from openlamda.text.dialog import Dialog, Source, Turn
+from openlamda.tools.search import Fact, read_facts
+
+SUITES = Path(__file__).parents[2] / "suites"
+
+
+def rows(name: str) -> list[dict]:
+    return [json.loads(line) for line in (SUITES / name).read_text(encoding="utf-8").splitlines()]
+
+
+def wording(text: str) -> str:
+    return re.sub(r"[^a-z{} ]", "", re.sub(r"\d[\d,.]*", "{n}", text).casefold()).strip()
+
+
+def judged(response: str, label: bool, snippet: str = "", context: str = "hi") -> Judged:
+    return Judged(response, Dialog((Turn("user", context),)), response, {"grounded": label}, (snippet,))
+
+
+# ---- language
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.lists(st.integers(1, 5), min_size=1, max_size=12), min_size=1, max_size=6), st.data())
+def test_the_five_gram_is_a_distribution(text, data):
+    model = FiveGram(iter(tuple(tokens) for tokens in text), vocab_size=6)
+    context = tuple(data.draw(st.lists(st.integers(1, 5), min_size=1, max_size=6)))
+    total = sum(2 ** -model.bits(Piece((*context, token), len(context), 1)) for token in range(6))
+    assert total == pytest.approx(1)
+
+
+def test_what_the_five_gram_has_seen_costs_less():
+    model = FiveGram(iter([(1, 2, 3, 4, 5, 2, 3, 4, 5)]), vocab_size=50)
+    assert model.bits(Piece((1, 2, 3, 4, 5), 1, 1)) < model.bits(Piece((1, 3, 5, 2, 4), 1, 1))
+
+
+def test_bits_per_byte_weighs_by_bytes():
+    metric = bits_per_byte("x", [8.0, 1.0], [Piece((1, 2), 1, 1), Piece((1, 2), 1, 9)])
+    assert metric.value == pytest.approx(0.9)
+
+
+# ---- judges
+
+
+def test_auc_and_its_interval():
+    assert judging.auc([True, False, True], [0.9, 0.1, 0.8]) == 1
+    assert judging.auc([True, False], [0.5, 0.5]) == 0.5
+    with pytest.raises(ValueError, match="one label"):
+        judging.auc([True, True], [0.1, 0.2])
+    draws = np.random.default_rng(0).random(400) < 0.7
+    metric = measure("x", list(draws), share)
+    assert metric.low < metric.value < metric.high and math.isclose(metric.value, draws.mean())
+
+
+def test_the_baselines_read_what_they_say():
+    assert judging.overlap(judged("Paris is big", True, "paris, France")) == pytest.approx(1 / 3)
+    train = [judged("you fool", True), judged("dear friend", False)] * 8
+    low, high = judging.tfidf("grounded", train, [judged("my friend", False), judged("a fool", True)])
+    assert low < 0.5 < high
+
+
+# ---- questions
+
+
+def test_swapped_facts_keep_their_entity_and_source_but_not_their_value():
+    facts = read_facts()
+    swapped = questions.swapped(facts)
+    assert [(f.entity, f.attribute, f.url) for f in facts] == [(f.entity, f.attribute, f.url) for f in swapped]
+    kept = [f for f, new in zip(facts, swapped, strict=True) if f.value == new.value]
+    assert len(kept) < 0.01 * len(facts)
+    assert swapped == questions.swapped(facts)
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "holds"),
+    [
+        ("It is 1,234.", "1234", True),
+        ("It is 12345.", "1234", False),
+        ("-3 degrees", "-3", True),
+        ("minus 3", "3", True),
+        ("0.30", "0.3", False),
+        ("", "0", False),
+    ],
+)
+def test_a_number_is_held_as_a_whole(text, number, holds):
+    assert questions.holds_number(text, number) is holds
+
+
+def test_a_reply_is_right_only_with_the_value_and_its_source():
+    fact = Fact("Lake X", "depth", "40 metres", "https://example.org/x")
+    row = {"entity": "Lake X", "attribute": "depth", "question": "how deep?"}
+    source, other = (Source(1, "t", f"https://example.org/{name}", "text") for name in "xy")
+
+    def right(text, *sources):
+        reply = SimpleNamespace(text=text, sources=sources)
+        asked = questions.ask_knowledge([row], [fact], SimpleNamespace(reply=lambda dialog, seed: reply))
+        return next(asked)[2]
+
+    assert right("It is 40 metres deep. [1]", source)
+    assert not right("It is 40 metres deep. [1]", other)
+    assert not right("It is 40 metres deep.")
+    assert not right("It is 140 metres deep. [1]", source)
+
+
+def test_no_question_of_the_suite_has_the_wording_of_a_training_template():
+    templates = [question for _, questions in ATTRIBUTES.values() for question in questions] + GENERIC_QUESTIONS
+    known = {wording(text) for text in templates}
+    for row in rows("knowledge.jsonl"):
+        assert wording(row["question"].replace(row["entity"], "{e}")) not in known, row
+    known = {wording(re.sub(r"{\w}", "1", text)) for _, texts in ARITHMETIC for text in texts}
+    assert not [row for row in rows("arithmetic.jsonl") if wording(row["question"]) in known]
+
+
+def test_no_entity_of_the_suite_is_used_in_training():
+    names = set(training_names())
+    for row in rows("knowledge.jsonl"):
+        assert held_back(row["entity"], 25) and row["entity"] not in names, row
