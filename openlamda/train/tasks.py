@@ -80,8 +80,23 @@ def judge(row: Judged, grammar: Grammar, limit: int, rng: random.Random) -> Iter
 
 
 def research(row: Researched, grammar: Grammar, limit: int, rng: random.Random) -> Iterator[Sequence]:
-    """The look-ups and the reply; now and then the draft alone, as generator and as base."""
+    """The look-ups and the reply; now and then the draft alone, as generator and as base, or a judgement.
+
+    Weak labels: a made reply is safe, sensible and grounded in its snippets; the draft, which stood before the look-up,
+    is not grounded in them; nor are shuffled words sensible.
+    """
     yield grammar.research(row.context, row.draft, row.steps, row.reply)
+    snippets = [step.snippet for step in row.steps if step.snippet]
+    if rng.random() < 0.2:
+        good = rng.random() < 0.5
+        kind = rng.choice(("unsafe", "sensible", "grounded"))
+        if kind == "unsafe":
+            yield grammar.judge(row.context, row.reply if good else row.draft, kind, False)
+        elif kind == "sensible":
+            words = row.reply.split()
+            yield grammar.judge(row.context, row.reply if good else " ".join(rng.sample(words, len(words))), kind, good)
+        elif snippets:
+            yield grammar.judge(row.context, row.reply if good else row.draft, kind, good, snippets)
     if rng.random() < 0.12:
         unsure = "Let me look that up." if row.id == "lookup" else "Let me work that out."
         yield grammar.generate(row.context, unsure) if rng.random() < 0.7 else grammar.base(row.context, unsure)

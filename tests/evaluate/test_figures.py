@@ -5,6 +5,7 @@ import math
 import re
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from openlamda.corpus.phrases import ARITHMETIC, ATTRIBUTES, GENERIC_QUESTIONS
 from openlamda.corpus.rows import Judged, held_back
+from openlamda.dialog.lamda import Lamda
 from openlamda.evaluate import judging, questions
 from openlamda.evaluate.language import FiveGram, Piece, bits_per_byte
 from openlamda.evaluate.metric import measure, share
@@ -111,8 +113,8 @@ def test_a_reply_is_right_only_with_the_value_and_its_source():
 
     def right(text, *sources):
         reply = SimpleNamespace(text=text, sources=sources)
-        asked = questions.ask_knowledge([row], [fact], SimpleNamespace(reply=lambda dialog, seed: reply))
-        return next(asked)[2]
+        lamda = cast(Lamda, SimpleNamespace(reply=lambda dialog, seed: reply))
+        return next(questions.ask_knowledge([row], [fact], lamda))[2]
 
     assert right("It is 40 metres deep. [1]", source)
     assert not right("It is 40 metres deep. [1]", other)
