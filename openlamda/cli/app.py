@@ -19,6 +19,7 @@ app = App(name="openlamda", help=HELP)
 app.command("openlamda.cli.chat:chat", name="chat")
 app.command("openlamda.cli.judge:judge", name="judge")
 app.command("openlamda.cli.train:train", name="train")
+app.command("openlamda.cli.plan:plan", name="plan")
 app.command("openlamda.cli.evaluate:evaluate", name="evaluate")
 app.command("openlamda.cli.env:env", name="env")
 

@@ -5,12 +5,17 @@ sampling or meshes. Axes: B batch, T query tokens, S key tokens, D model, H head
 V vocabulary, L layers, R buckets of relative distance.
 """
 
+from functools import partial
+from typing import Literal
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.ad_checkpoint import checkpoint_name
 
 from openlamda.model.config import ModelConfig
 from openlamda.model.params import Params
+from openlamda.model.sharding import gathered, place, summed, take
 
 UNROLLED = 8  # up to so many layers are compiled one by one: a scan that saves activations costs a CPU half its time
 LAYER_WEIGHTS = ("norm_attention", "query", "key", "value", "out", "norm_ff", "gate", "up", "down")
@@ -31,7 +36,7 @@ def bias_of_distance(table_HR: jax.Array, query_position: jax.Array, key_positio
     """Attention bias of one layer, [..., H, T, S], for positions int32[..., T] and int32[..., S]; the future is 0."""
     distance = jnp.clip(query_position[..., :, None] - key_position[..., None, :], 0, config.max_distance)
     bucket = jnp.asarray(distance_buckets(config))[distance]
-    return jnp.moveaxis(table_HR.T[bucket], -1, -3)
+    return jnp.moveaxis(take(table_HR.T, bucket, *(None,) * bucket.ndim, "heads"), -1, -3)
 
 
 def rms_norm(x_BTD: jax.Array, scale_D: jax.Array) -> jax.Array:
@@ -54,17 +59,25 @@ def attend(query_BHTK: jax.Array, key_BHSK: jax.Array, value_BHSK: jax.Array, bi
 
 def project(x_BTD: jax.Array, layer: Params) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Query, key and value [B, H, T, K] of a layer's input."""
-    normed_BTD = rms_norm(x_BTD, layer["norm_attention"])
-    query, key, value = (jnp.einsum("btd,dhk->bhtk", normed_BTD, layer[name]) for name in ("query", "key", "value"))
+    normed_BTD = place(rms_norm(x_BTD, layer["norm_attention"]), "batch", None, None)
+    weights = (gathered(layer[name], "embed", "heads", None) for name in ("query", "key", "value"))
+    query, key, value = (
+        checkpoint_name(jnp.einsum("btd,dhk->bhtk", normed_BTD, weight_DHK), "qkv") for weight_DHK in weights
+    )
     return query, key, value
 
 
 def close_block(x_BTD: jax.Array, mixed_BHTK: jax.Array, layer: Params) -> jax.Array:
     """The rest of a block after attention: output projection, then the gated feed-forward, each added to x."""
-    x_BTD = x_BTD + jnp.einsum("bhtk,hkd->btd", mixed_BHTK, layer["out"])
-    normed_BTD = rms_norm(x_BTD, layer["norm_ff"])
-    gate_BTF = jax.nn.gelu(normed_BTD @ layer["gate"], approximate=True)
-    return x_BTD + (gate_BTF * (normed_BTD @ layer["up"])) @ layer["down"]
+    mixed_BHTK = checkpoint_name(mixed_BHTK, "mixed")
+    out_HKD, down_FD = gathered(layer["out"], "heads", None, "embed"), gathered(layer["down"], "ff", "embed")
+    x_BTD = x_BTD + summed("bhtk,hkd->btd", mixed_BHTK, out_HKD, "batch", "sequence", None)
+    x_BTD = checkpoint_name(x_BTD, "attended")
+    normed_BTD = place(rms_norm(x_BTD, layer["norm_ff"]), "batch", None, None)
+    gate_BTF = checkpoint_name(normed_BTD @ gathered(layer["gate"], "embed", "ff"), "gate")
+    up_BTF = checkpoint_name(normed_BTD @ gathered(layer["up"], "embed", "ff"), "up")
+    activated_BTF = jax.nn.gelu(gate_BTF, approximate=True) * up_BTF
+    return x_BTD + summed("btf,fd->btd", activated_BTF, down_FD, "batch", "sequence", None)
 
 
 def layers(params: Params) -> Params:
@@ -80,7 +93,25 @@ def layer_bias(params: Params, layer: Params) -> jax.Array:
     return layer.get("relative_bias", params["relative_bias"][0])
 
 
-def forward(params: Params, tokens_BT: jax.Array, segments_BT: jax.Array, config: ModelConfig) -> jax.Array:
+Remat = Literal["none", "minimal", "full"]
+REMAT = {
+    "none": lambda block: block,
+    "minimal": partial(
+        jax.checkpoint, policy=jax.checkpoint_policies.save_only_these_names("qkv", "mixed", "attended", "gate", "up")
+    ),
+    "full": jax.checkpoint,
+}
+"""What the backward pass computes again: nothing, all but the results of the matrix products, or everything."""
+
+
+def forward(
+    params: Params,
+    tokens_BT: jax.Array,
+    segments_BT: jax.Array,
+    config: ModelConfig,
+    *,
+    remat: Remat = "none",
+) -> jax.Array:
     """Hidden states [B, T, D] after the final norm. Attention is causal and stays inside a segment."""
     T = tokens_BT.shape[1]
     position_T = jnp.arange(T)
@@ -94,11 +125,13 @@ def forward(params: Params, tokens_BT: jax.Array, segments_BT: jax.Array, config
         return close_block(x_BTD, attend(query, key, value, bias_HTS + mask_B1TS), layer), None
 
     unroll = config.num_layers <= UNROLLED
-    x_BTD, _ = jax.lax.scan(block, params["embed"][tokens_BT], layers(params), unroll=unroll)
-    return rms_norm(x_BTD, params["norm_final"])
+    embedded_BTD = take(params["embed"], tokens_BT, "batch", "sequence", None)
+    x_BTD, _ = jax.lax.scan(REMAT[remat](block), embedded_BTD, layers(params), unroll=unroll)
+    return place(rms_norm(x_BTD, params["norm_final"]), "batch", None, None)
 
 
 def logits(params: Params, hidden_BTD: jax.Array) -> jax.Array:
     """Next-token logits [B, T, V], float32, by the tied embedding scaled with D^-1/2."""
-    scale = params["embed"].shape[1] ** -0.5
-    return jnp.einsum("...d,vd->...v", hidden_BTD * scale, params["embed"], preferred_element_type=jnp.float32)
+    embed_VD = gathered(params["embed"], "vocab", "embed")
+    scale = embed_VD.shape[1] ** -0.5
+    return jnp.einsum("...d,vd->...v", hidden_BTD * scale, embed_VD, preferred_element_type=jnp.float32)

@@ -1,5 +1,9 @@
-"""The optimizer of a recipe: AdamW, or Muon for the matrices and AdamW for the rest; its learning rate by step."""
+"""The optimizer of a recipe: AdamW, Adafactor, or Muon for the matrices and AdamW for the rest; its rate by step."""
 
+import math
+from typing import Any
+
+import jax
 import optax
 from optax.contrib import MuonDimensionNumbers, muon
 
@@ -42,6 +46,40 @@ def build(recipe: Optimizer, steps: int) -> optax.GradientTransformation:
             muon_weight_dimension_numbers=numbers,
             consistent_rms=0.2,
         )
+    elif recipe.name == "adafactor":
+        inner = adafactor(rate)
     else:
         inner = optax.adamw(rate, b1=0.9, b2=0.98, weight_decay=recipe.weight_decay)
     return optax.chain(optax.clip_by_global_norm(recipe.clip_norm), inner)
+
+
+def adafactor(rate: optax.Schedule) -> optax.GradientTransformation:
+    """Adafactor as T5 and Lingvo run it: no momentum, second moments as row and column means, updates clipped to a root
+    mean square of 1 and scaled by that of the weight; all of it for each layer's matrices apart.
+
+    Optax takes a leaf as one matrix of its two largest axes, with one scale for all layers: so each stacked weight is
+    seen as [L, in, out] and its update mapped over L.
+    """
+    inner = optax.adafactor(rate, decay_rate=0.8, momentum=None, weight_decay_rate=None)
+
+    def matrix(name: str, x: jax.Array) -> jax.Array:
+        if name not in MATRICES:
+            return x
+        axes = MATRICES[name].reduction_axis
+        assert isinstance(axes, tuple)
+        return x.reshape(x.shape[0], math.prod(x.shape[axis] for axis in axes), -1)
+
+    def mapped(name: str):
+        return jax.vmap if name not in ("embed", "norm_final") else lambda function: function
+
+    def init(params):
+        return {name: mapped(name)(inner.init)(matrix(name, x)) for name, x in params.items()}
+
+    def update(updates: Any, state: Any, params: Any = None):
+        steps, new = {}, {}
+        for name, grad in updates.items():
+            seen: Any = mapped(name)(inner.update)(matrix(name, grad), state[name], matrix(name, params[name]))
+            steps[name], new[name] = seen[0].reshape(grad.shape), seen[1]
+        return steps, new
+
+    return optax.GradientTransformation(init, update)

@@ -8,7 +8,7 @@ from typing import Literal
 class Optimizer:
     """How gradients become updates."""
 
-    name: Literal["adamw", "muon"] = "adamw"
+    name: Literal["adamw", "adafactor", "muon"] = "adamw"
     learning_rate: float = 3e-3
     vector_rate: float = 3e-2  # Muon: of what is no matrix; embeddings and relative biases start near 1 and move far
     warmup_steps: int = 100

@@ -10,11 +10,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.typing import DTypeLike
 
 from openlamda.model import transformer
 from openlamda.model.config import ModelConfig
 from openlamda.model.params import Params
+from openlamda.model.sharding import batch_shards
+from openlamda.model.transformer import Remat
 
+KEPT_EXACT = ("norm", "relative_bias")  # few weights, and sums that need their digits
+PIECE = 4096  # tokens whose logits a device holds at once
 Z_LOSS = 1e-4  # times log(Z)^2, keeps the logits' scale in place (T5X, Lingvo)
 
 
@@ -37,40 +42,53 @@ class State(NamedTuple):
     optimizer: optax.OptState
 
 
-def loss_sums(params: Params, batch: Batch, config: ModelConfig) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    """Weighted sum of loss with z-loss, and (weighted sum of cross-entropy in nats, sum of weights)."""
-    hidden_BTD = transformer.forward(params, jnp.asarray(batch.tokens), jnp.asarray(batch.segments), config)
-    targets_BT, weights_BT = batch.tokens[:, 1:], batch.weights[:, 1:]
+def loss_sums(
+    params: Params, batch: Batch, config: ModelConfig, remat: Remat = "none", dtype: DTypeLike = jnp.float32
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    """Weighted sum of loss with z-loss, and (weighted sum of cross-entropy in nats, sum of weights).
 
-    def chunk(sums, row):
-        hidden_TD, targets_T, weights_T = row
-        logits_TV = transformer.logits(params, hidden_TD)
-        log_z_T = jax.nn.logsumexp(logits_TV, axis=-1)
-        entropy_T = log_z_T - jnp.take_along_axis(logits_TV, targets_T[:, None], -1)[:, 0]
-        loss = jnp.sum(weights_T * (entropy_T + Z_LOSS * log_z_T**2))
-        return (sums[0] + loss, sums[1] + jnp.sum(weights_T * entropy_T), sums[2] + jnp.sum(weights_T)), None
+    Products are of `dtype`, sums over the vocabulary float32. The logits are made in pieces of the sequence, at most
+    PIECE tokens a device, and again in the backward pass.
+    """
+    params = {name: w if name.startswith(KEPT_EXACT) else w.astype(dtype) for name, w in params.items()}
+    tokens_BT, weights_BT = jnp.asarray(batch.tokens), jnp.asarray(batch.weights)
+    hidden_BTD = transformer.forward(params, tokens_BT, jnp.asarray(batch.segments), config, remat=remat)
+    next_BT, weights_BT = (jnp.pad(x_BT[:, 1:], ((0, 0), (0, 1))) for x_BT in (tokens_BT, weights_BT))
 
-    rows = (hidden_BTD[:, :-1], targets_BT, weights_BT)
-    rows = jax.tree.map(lambda x: x.reshape(-1, *_chunked(x.shape[:2]), *x.shape[2:]), rows)
-    (loss, entropy, weight), _ = jax.lax.scan(jax.checkpoint(chunk), (jnp.zeros(()),) * 3, rows)
-    return loss, (entropy, weight)
+    def piece(hidden_BtD, targets_Bt, weights_Bt):
+        logits_BtV = transformer.logits(params, hidden_BtD)
+        log_z_Bt = jax.nn.logsumexp(logits_BtV, axis=-1)
+        said_BtV = targets_Bt[..., None] == jnp.arange(config.vocab_size)
+        entropy_Bt = log_z_Bt - jnp.sum(jnp.where(said_BtV, logits_BtV, 0), axis=-1)
+        loss = jnp.sum(weights_Bt * (entropy_Bt + Z_LOSS * log_z_Bt**2))
+        return jnp.stack([loss, jnp.sum(weights_Bt * entropy_Bt), jnp.sum(weights_Bt)])
+
+    B, T = tokens_BT.shape
+    pieces = next(n for n in range(1, T + 1) if (T % n == 0 and B // batch_shards() * T // n <= PIECE) or n == T)
+    if pieces == 1:
+        sums = piece(hidden_BTD, next_BT, weights_BT)
+    else:
+        rows = (hidden_BTD, next_BT, weights_BT)
+        rows = jax.tree.map(lambda x: jnp.moveaxis(x.reshape(B, pieces, T // pieces, *x.shape[2:]), 1, 0), rows)
+        add = jax.checkpoint(lambda sums, row: (sums + piece(*row), None))
+        sums, _ = jax.lax.scan(add, jnp.zeros(3), rows)
+    return sums[0], (sums[1], sums[2])
 
 
-def _chunked(shape: tuple[int, ...]) -> tuple[int]:
-    """Rows of logits in memory at once: [T, V] of as many rows of the batch as make about 2048 tokens."""
-    B, T = shape
-    rows = next(n for n in range(min(B, max(1, 2048 // T)), 0, -1) if B % n == 0)
-    return (rows * T,)
-
-
-@partial(jax.jit, static_argnames=("config", "optimizer"), donate_argnames="state")
+@partial(jax.jit, static_argnames=("config", "optimizer", "remat", "dtype"), donate_argnames="state")
 def train_step(
-    state: State, batch: Batch, *, config: ModelConfig, optimizer: optax.GradientTransformation
+    state: State,
+    batch: Batch,
+    *,
+    config: ModelConfig,
+    optimizer: optax.GradientTransformation,
+    remat: Remat = "none",
+    dtype: DTypeLike = jnp.float32,
 ) -> tuple[State, dict[str, jax.Array]]:
     """The state after one batch, and its metrics. A step whose gradient is not finite changes nothing but the count."""
 
     def mean_loss(params: Params):
-        loss, (entropy, weight) = loss_sums(params, batch, config)
+        loss, (entropy, weight) = loss_sums(params, batch, config, remat, dtype)
         return loss / jnp.maximum(weight, 1.0), entropy / jnp.maximum(weight, 1.0)
 
     (_, entropy), grads = jax.value_and_grad(mean_loss, has_aux=True)(state.params)

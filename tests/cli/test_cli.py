@@ -21,7 +21,17 @@ def run(*arguments, stdin=""):
 
 @pytest.mark.parametrize(
     "arguments",
-    [(), ("chat",), ("judge",), ("train",), ("evaluate",), ("tools", "ask"), ("data", "show"), ("model", "show")],
+    [
+        (),
+        ("chat",),
+        ("judge",),
+        ("train",),
+        ("plan",),
+        ("evaluate",),
+        ("tools", "ask"),
+        ("data", "show"),
+        ("model", "show"),
+    ],
 )
 def test_every_command_has_help(arguments):
     done = run(*arguments, "--help")
@@ -54,6 +64,9 @@ def test_a_conversation_over_a_pipe():
         (("chat", "--model", "nowhere", "--once", "hi"), "nowhere: no config.json"),
         (("chat", "--messages", "nowhere.json"), "nowhere.json"),
         (("model", "show", "9b"), "preset '9b'"),
+        (("plan", "9b"), "preset '9b'"),
+        (("plan", "137b", "--chips", "v3"), "chips 'v3', expected a kind and a number"),
+        (("plan", "137b", "--mesh", "64"), "mesh '64', expected DATAxMODEL"),
         (("judge", "nowhere.jsonl"), "nowhere.jsonl: no such file"),
         (("train", "nowhere.toml"), "nowhere.toml: no such file"),
     ],
@@ -91,6 +104,19 @@ def test_a_huge_response_is_judged_by_its_beginning(tmp_path):
 
 def test_nothing_that_is_said_can_move_the_cursor():
     assert printable("a\x1b[2Jb\u202ec\nd") == "a\ufffd[2Jb\ufffdc\nd"
+
+
+def test_a_plan_flags_what_the_paper_could_not_have_done():
+    done = run("plan", "137b", "--steps", "3000000", "--days", "57.7", "--json")
+    assert done.returncode == 0, done.stderr
+    (problem,) = json.loads(done.stdout)["problems"]
+    assert "infeasible" in problem
+
+
+def test_137b_compiles_for_1024_devices():
+    found = json.loads(run("plan", "137b", "--chips", "v3-1024", "--compile", "--json").stdout)
+    assert found["compiled"]["devices"] == 1024
+    assert found["compiled"]["argument_bytes"] == pytest.approx(found["state_bytes"], rel=0.02)
 
 
 def test_model_show_gives_the_papers_total():

@@ -78,7 +78,7 @@ def test_the_mixture_gives_its_shares(tokenizer):
 
 @pytest.mark.parametrize("shares", [(0.5, 0.4), (0.5, 0.6), (1.5, -0.5), (1.0, 0.0)])
 def test_shares_that_are_no_mixture_are_refused(shares, tokenizer, tmp_path):
-    mixture = dict(zip(("lookup", "arithmetic"), shares, strict=True))
+    mixture: dict[str, float] = dict(zip(("lookup", "arithmetic"), shares, strict=True))
     with pytest.raises(UserError, match="the shares sum to"):
         sources(mixture, tmp_path, tokenizer, 256, 0, [])
 

@@ -1,0 +1,86 @@
+"""Where arrays live on a mesh: one table from the axes of weights and activations to the axes of the mesh.
+
+The mesh is `replica x data x model`, in JAX's explicit mode: weights and optimizer state are split over data and model,
+batches over replica and data, sequences over model between blocks, heads and feed-forward over model inside them. Each
+function here hands its array on unchanged where no mesh is set (`jax.set_mesh`), so one device runs the same code.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import AxisType, Mesh, get_abstract_mesh, reshard
+from jax.sharding import PartitionSpec as P
+
+from openlamda.errors import UserError
+
+MESH_AXES = ("replica", "data", "model")
+BATCH = ("replica", "data")
+RULES: dict[str | None, str | tuple[str, ...] | None] = {
+    None: None,
+    "batch": BATCH,
+    "sequence": "model",  # between blocks only; attention needs it whole
+    "embed": "data",  # of weights, gathered for each layer (ZeRO-3); of activations never
+    "heads": "model",
+    "ff": "model",
+    "vocab": "model",
+}
+
+
+def make_mesh(sizes: Mapping[str, int], devices: Sequence[Any] | None = None) -> Mesh:
+    """A mesh of the first devices. Raises UserError for an unknown axis or more devices than there are."""
+    for axis, size in sizes.items():
+        if axis not in MESH_AXES or size < 1:
+            raise UserError(f"mesh: {axis} = {size}, expected positive sizes of {', '.join(MESH_AXES)}")
+    shape = tuple(sizes.get(axis, 1) for axis in MESH_AXES)
+    devices = list(devices or jax.devices())
+    if math.prod(shape) > len(devices):
+        raise UserError(f"mesh: {dict(sizes)} takes {math.prod(shape)} devices, there are {len(devices)}")
+    return jax.make_mesh(
+        shape, MESH_AXES, axis_types=(AxisType.Explicit,) * len(shape), devices=devices[: math.prod(shape)]
+    )
+
+
+def on_mesh() -> bool:
+    """Whether a mesh is set."""
+    return not get_abstract_mesh().empty
+
+
+def batch_shards() -> int:
+    """Over how many devices the rows of a batch are split."""
+    sizes = dict(get_abstract_mesh().shape) if on_mesh() else {}
+    return math.prod(sizes.get(axis, 1) for axis in BATCH)
+
+
+def spec(axes: Sequence[str | None]) -> P:
+    """The PartitionSpec of an array by its axes."""
+    return P(*(RULES[axis] for axis in axes))
+
+
+def place(x: jax.Array, *axes: str | None) -> jax.Array:
+    """`x` split by its axes."""
+    return reshard(x, spec(axes)) if on_mesh() else x
+
+
+def gathered(weight: jax.Array, *axes: str | None) -> jax.Array:
+    """A weight as a layer multiplies with it: whole along `embed`, its gradient scattered back there."""
+    if not on_mesh():
+        return weight
+    whole = (None if axis == "embed" else RULES[axis] for axis in axes)
+    return reshard(weight, P(*whole, reduced=frozenset(BATCH)))
+
+
+def take(table: jax.Array, index: jax.Array, *axes: str | None) -> jax.Array:
+    """Rows of `table` by `index`, split by the axes of the result."""
+    return table.at[index].get(out_sharding=spec(axes)) if on_mesh() else table[index]
+
+
+def summed(equation: str, x: jax.Array, weight: jax.Array, *axes: str | None) -> jax.Array:
+    """einsum over an axis that is split over `model`: partial sums, then scattered by the axes of the result."""
+    if not on_mesh():
+        return jnp.einsum(equation, x, weight)
+    whole = (None if axis == "sequence" else RULES[axis] for axis in axes)
+    partial = jnp.einsum(equation, x, weight, out_sharding=P(*whole, unreduced=frozenset(("model",))))
+    return reshard(partial, spec(axes))

@@ -1,0 +1,74 @@
+"""The real train step compiled for many simulated devices of this machine, without a weight in memory.
+
+Run as a program of its own, since JAX counts its devices once: `python -m openlamda.train.lower PLAN.json`. Sharding,
+argument bytes and the program are those of the real run; what the CPU's compiler says of temporary memory is not.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from typing import Any
+
+from openlamda.errors import UserError
+
+
+def compiled(preset: str, mesh: dict[str, int], rows: int, sequence: int, remat: str, optimizer: str) -> dict[str, Any]:
+    """Seconds to lower and compile, and bytes of arguments a device, found in a process with that many devices."""
+    devices = 1
+    for size in mesh.values():
+        devices *= size
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
+    asked = json.dumps([preset, mesh, rows, sequence, remat, optimizer])
+    run = subprocess.run(
+        [sys.executable, "-m", "openlamda.train.lower", asked],
+        env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if run.returncode:
+        raise UserError(f"compile: {run.stderr.strip().splitlines()[-1] if run.stderr else run.returncode}")
+    return json.loads(run.stdout)
+
+
+def _lower(preset: str, mesh: dict[str, int], rows: int, sequence: int, remat: Any, optimizer: Any) -> dict[str, Any]:
+    import jax
+    import jax.numpy as jnp
+    from jax.sharding import NamedSharding
+
+    from openlamda.model.config import PRESETS
+    from openlamda.model.params import table
+    from openlamda.model.sharding import make_mesh, spec
+    from openlamda.train import optimizer as optimizers
+    from openlamda.train.recipe import Optimizer
+    from openlamda.train.step import Batch, State, train_step
+
+    config = PRESETS[preset]
+    made = make_mesh(mesh)
+    with jax.set_mesh(made):
+
+        def shaped(shape, dtype, axes) -> Any:
+            return jax.ShapeDtypeStruct(shape, dtype, sharding=NamedSharding(made, spec(axes)))
+
+        params = {name: shaped(w.shape, jnp.float32, w.axes) for name, w in table(config).items()}
+        tx = optimizers.build(Optimizer(name=optimizer), steps=1000)
+        state = State(shaped((), jnp.int32, ()), params, jax.eval_shape(tx.init, params))
+        cells = (rows, sequence), ("batch", None)
+        batch = Batch(*(shaped(cells[0], dtype, cells[1]) for dtype in (jnp.int32, jnp.int32, jnp.float32)))
+        began = time.perf_counter()
+        lowered = train_step.lower(state, batch, config=config, optimizer=tx, remat=remat, dtype=jnp.bfloat16)
+        lowering = time.perf_counter() - began
+        memory = lowered.compile().memory_analysis()
+        assert memory is not None
+    return {
+        "devices": made.size,
+        "lower_seconds": lowering,
+        "compile_seconds": time.perf_counter() - began - lowering,
+        "argument_bytes": memory.argument_size_in_bytes,
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(_lower(*json.loads(sys.argv[1]))))

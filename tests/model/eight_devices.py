@@ -1,0 +1,61 @@
+"""Run by test_sharding.py on eight simulated devices: loss and gradients on every mesh equal one device's."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from openlamda.model import params as weights
+from openlamda.model.config import ModelConfig
+from openlamda.model.sharding import MESH_AXES, make_mesh, spec
+from openlamda.model.transformer import Remat
+from openlamda.train.step import Batch, loss_sums
+
+SIZES = ((1, 4, 2), (1, 2, 4), (1, 8, 1), (1, 1, 8), (2, 2, 2))
+CLOSE = 2e-6  # relative, float32
+
+
+def compute(config: ModelConfig, remat: Remat):
+    """Loss and gradients as a jitted function of weights and batch."""
+    return jax.jit(jax.value_and_grad(lambda params, batch: loss_sums(params, batch, config, remat)[0]))
+
+
+def far(found: jax.Array, expected: jax.Array) -> float:
+    """The largest difference as a share of the largest value."""
+    return float(jnp.max(jnp.abs(jax.device_get(found) - expected)) / jnp.max(jnp.abs(expected)))
+
+
+def compare(config: ModelConfig, batch: Batch, sizes: tuple[int, int, int], remat: Remat) -> None:
+    """Raises AssertionError where a mesh gives another result, or gradients that lie elsewhere than their weights."""
+    params = weights.init(config, jax.random.key(0))
+    loss, grads = compute(config, "none")(params, batch)
+    with jax.set_mesh(make_mesh(dict(zip(MESH_AXES, sizes, strict=True)))):
+        table = weights.table(config)
+        split = {name: jax.device_put(value, spec(table[name].axes)) for name, value in params.items()}
+        rows = jax.tree.map(partial(jax.device_put, device=spec(("batch", None))), batch)
+        split_loss, split_grads = compute(config, remat)(split, rows)
+        assert far(split_loss, loss) < CLOSE, (sizes, remat, split_loss, loss)
+        for name, grad in split_grads.items():
+            assert far(grad, grads[name]) < CLOSE, (sizes, remat, name, far(grad, grads[name]))
+            assert grad.sharding.spec == split[name].sharding.spec, (name, grad.sharding.spec)
+
+
+def main() -> None:
+    jax.config.update("jax_default_matmul_precision", "highest")
+    rng = np.random.default_rng(0)
+    segments = np.sort(rng.integers(1, 4, (16, 24), dtype=np.int32), axis=1)
+    batch = Batch(rng.integers(0, 64, (16, 24), dtype=np.int32), segments, rng.random((16, 24), dtype=np.float32))
+    for bias in ("per_layer", "shared"):
+        config = ModelConfig(
+            num_layers=3, d_model=32, num_heads=8, d_head=8, d_ff=64, vocab_size=64, relative_bias=bias
+        )
+        for sizes in SIZES:
+            compare(config, batch, sizes, "none")
+        for remat in ("minimal", "full"):
+            compare(config, batch, SIZES[0], remat)
+    print("equal")
+
+
+if __name__ == "__main__":
+    main()
