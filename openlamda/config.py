@@ -20,14 +20,16 @@ T = TypeVar("T")
 def load(kind: type[T], path: Path, overrides: typing.Sequence[str] = ()) -> T:
     """The `kind` that TOML file `path` describes, changed by overrides such as `optimizer.learning_rate=1e-3`."""
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}, expected a TOML file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"{path}: {error}") from None
     for override in overrides:
         _override(values, override)
-    _check_keys(kind, values, str(path))
+    check_keys(kind, values, str(path))
     try:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
@@ -50,7 +52,8 @@ def _override(values: dict[str, Any], override: str) -> None:
     values[last] = value
 
 
-def _check_keys(kind: Any, values: dict[str, Any], where: str) -> None:
+def check_keys(kind: Any, values: dict[str, Any], where: str) -> None:
+    """Raises UserError for a key that dataclass `kind` has no field for, in tables and lists of tables, too."""
     fields = {field.name: field for field in dataclasses.fields(kind)}
     hints = typing.get_type_hints(kind)
     for key, value in values.items():
@@ -58,5 +61,8 @@ def _check_keys(kind: Any, values: dict[str, Any], where: str) -> None:
             near = difflib.get_close_matches(key, fields, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(fields)}"
             raise UserError(f"{where}: no setting {key!r}; {hint}")
-        if dataclasses.is_dataclass(hints[key]) and isinstance(value, dict):
-            _check_keys(hints[key], value, f"{where}: {key}")
+        inner = [hints[key], *typing.get_args(hints[key])]
+        for number, item in enumerate(value if isinstance(value, list) else [value], 1):
+            for part in inner:
+                if dataclasses.is_dataclass(part) and isinstance(item, dict):
+                    check_keys(part, item, f"{where}: {key}" + (f" {number}" if isinstance(value, list) else ""))

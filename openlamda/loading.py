@@ -6,6 +6,7 @@ from openlamda.corpus.rows import held_back
 from openlamda.dialog.judge import Judges
 from openlamda.dialog.lamda import Lamda
 from openlamda.dialog.roles import Role
+from openlamda.errors import UserError
 from openlamda.text.tokenizer import Tokenizer
 from openlamda.tools.base import Toolset
 from openlamda.tools.search import read_facts
@@ -26,6 +27,10 @@ def load(model: Path | None = None, *, role: Role | None = None, toolset: Toolse
     keep_compiled()
     params, config = weights.load(directory)
     tokenizer = Tokenizer.load(directory / "tokenizer.model")
+    if tokenizer.vocab_size != config.vocab_size:
+        raise UserError(
+            f"{directory}: tokenizer.model has {tokenizer.vocab_size} pieces, config.json says {config.vocab_size}"
+        )
     engine = LocalModel(params, config)
     return Lamda(engine, tokenizer, toolset or default_toolset(), judges=Judges.read(directory), role=role)
 

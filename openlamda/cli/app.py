@@ -1,9 +1,11 @@
 """The command line: one thin verb a file, loaded when it is called, so that --help is quick."""
 
+import io
 import sys
 
 from cyclopts import App
 
+from openlamda.dialog.trace import printable
 from openlamda.errors import UserError
 
 HELP = """Dialog systems by the LaMDA recipe: one model drafts sixteen replies, judges each itself, drops the unsafe,
@@ -11,8 +13,8 @@ ranks the rest, looks claims up, and answers with its sources.
 
 Start with:  openlamda chat
 
-Every command has --help; many have --json for scripts. Exit codes: 0 done, 2 a mistake that one line
-on standard error names, 130 interrupted.
+Every command has --help; many have --json for scripts. Exit codes: 0 done, 2 a mistake that standard
+error names, 130 interrupted.
 """
 
 app = App(name="openlamda", help=HELP)
@@ -46,12 +48,15 @@ def _load_verbs() -> None:
 
 def main() -> None:
     """The console command: exit code 2 and one line for the user's mistakes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without Unicode must not end a reply
     try:
         if len(sys.argv) < 2 or sys.argv[-1] in ("-h", "--help"):
             _load_verbs()
         app(sys.argv[1:])
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(printable(f"error: {error}"), file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -22,7 +22,7 @@ COMMANDS = "/why: how the last reply was chosen   /reset: a new dialog   /quit"
 
 def chat(
     *,
-    once: str | None = None,
+    once: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     messages: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
     model: Path | None = None,
     role: Path | None = None,
@@ -38,7 +38,8 @@ def chat(
     once
         Reply to this text alone, and end.
     messages
-        A JSON file of earlier turns, [{"role": "user", "content": "..."}, ...]; - reads it from standard input.
+        Reply to the turns of a JSON file, [{"role": "user", "content": "..."}, ...], or to --once after them, and end;
+        - reads it from standard input. Roles are user and assistant; what a system message would say goes into --role.
     model
         A model directory; default: the model that ships.
     role
@@ -59,9 +60,9 @@ def chat(
         return
     reply = lamda.reply(dialog.say("user", once) if once is not None else dialog, seed=seed)
     if json:
-        print(jsonlib.dumps(as_json(reply), ensure_ascii=False, indent=2))
+        print(jsonlib.dumps(as_json(reply), indent=2))
     else:
-        _print(reply, lamda.role.name, Console(soft_wrap=True))
+        _print(reply, lamda.role.name, Console(soft_wrap=True, emoji=False))
 
 
 def as_json(reply: Reply) -> dict:
@@ -78,11 +79,11 @@ def as_json(reply: Reply) -> dict:
 def _read(path: Path) -> Dialog:
     where = "standard input" if str(path) == "-" else str(path)
     try:
-        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8-sig")
         return dialog_from_json(msgspec.json.decode(text), where)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{where}: {error}") from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise UserError(f"{where}: {error}, expected JSON") from None
 
 
@@ -104,7 +105,7 @@ def _lines() -> Iterator[str]:
 
 
 def _converse(lamda: Lamda, seed: int) -> None:
-    console, dialog, last = Console(soft_wrap=True), Dialog(), None
+    console, dialog, last = Console(soft_wrap=True, emoji=False), Dialog(), None
     print(COMMANDS)
     for line in _lines():
         command = line.strip()
@@ -120,7 +121,7 @@ def _converse(lamda: Lamda, seed: int) -> None:
             try:
                 last = lamda.reply(dialog.say("user", line), seed=seed + len(dialog.turns))
             except UserError as error:
-                print(f"error: {error}")
+                print(printable(f"error: {error}"))
                 continue
             dialog = dialog.say("user", line).say("agent", last.text)
             _print(last, lamda.role.name, console)
@@ -131,4 +132,4 @@ def _print(reply: Reply, name: str, console: Console) -> None:
         console.print(printable(f'(looked up "{asked.query}")'), style="dim", markup=False, highlight=False)
     console.print(printable(f"{name}: {reply.text}"), markup=False, highlight=False)
     for source in reply.sources:
-        console.print(f"[{source.k}] {source.url}", style="dim", markup=False, highlight=False)
+        console.print(printable(f"[{source.k}] {source.url}"), style="dim", markup=False, highlight=False)

@@ -39,11 +39,16 @@ def show(
 
     settings = config.load(Recipe, recipe, overrides)
     path = Path(settings.tokenizer) if settings.tokenizer else SHIPPED / "tokenizer.model"
-    if examples > sample:
-        raise UserError(f"examples {examples}, expected at most sample = {sample}")
+    if not 0 <= examples <= sample or sample < 1:
+        raise UserError(f"examples {examples}, sample {sample}: expected 0 <= examples <= sample, and one or more")
     tokenizer = Tokenizer.load(path)
     made = sources(
-        settings.mixture, Path(settings.data), tokenizer, settings.row_tokens, settings.seed, training_names()
+        settings.mixture,
+        Path(settings.data).expanduser(),
+        tokenizer,
+        settings.row_tokens,
+        settings.seed,
+        training_names(),
     )
     console = Console(soft_wrap=True, highlight=False)
     asked = {_plain(text) for path in against or () for row in read_jsonl(path) for text in _texts(row)}

@@ -4,6 +4,7 @@ import json as jsonlib
 from pathlib import Path
 
 from openlamda.corpus.readers import read_lines
+from openlamda.dialog.trace import printable
 from openlamda.errors import UserError
 
 
@@ -13,7 +14,8 @@ def judge(file: Path, *, model: Path | None = None, json: bool = False) -> None:
     Parameters
     ----------
     file
-        JSON Lines, a row {"context": [{"role", "text"}...], "response": "...", "snippets": ["..."]}.
+        JSON Lines, a row {"context": [{"role", "text"}...], "response": "...", "snippets": ["..."]}. The newest turns
+        that fit the model, 256 tokens of a response and 160 of each of the first 8 snippets are read.
     model
         A model directory; default: the model that ships.
     json
@@ -27,6 +29,7 @@ def judge(file: Path, *, model: Path | None = None, json: bool = False) -> None:
         raise UserError(f"{model}: the model has no judges, expected attributes in its judges.json")
     for row in judge_rows(rows, lamda):
         if json:
-            print(jsonlib.dumps(row, ensure_ascii=False))
+            print(jsonlib.dumps(row))
         else:
-            print("  ".join(f"{name} {score:.2f}" for name, score in row["scores"].items()), row["response"][:60])
+            beginning = printable(" ".join(row["response"][:60].split()))
+            print("  ".join(f"{name} {score:.2f}" for name, score in row["scores"].items()), beginning)

@@ -2,15 +2,18 @@
 
 import dataclasses
 import json as jsonlib
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 from rich.table import Table
 
 from openlamda.errors import UserError
 from openlamda.model.config import PRESETS
-from openlamda.train.plan import GIB, Plan
-from openlamda.train.plan import plan as make_plan
+
+if TYPE_CHECKING:
+    from openlamda.train.plan import Plan
+
+GIB = 2**30
 
 
 def plan(
@@ -58,6 +61,8 @@ def plan(
     json
         Print one object.
     """
+    from openlamda.train.plan import plan as make_plan  # brings jax: not for --help
+
     if preset not in PRESETS:
         raise UserError(f"preset {preset!r}, expected one of {', '.join(PRESETS)}")
     chip, _, number = chips.partition("-")
@@ -97,7 +102,7 @@ def _mesh(text: str) -> tuple[int, int, int] | None:
     return replicas, data, model
 
 
-def _show(found: Plan, report: dict[str, Any]) -> None:
+def _show(found: "Plan", report: dict[str, Any]) -> None:
     rows = Table(f"{report['preset']} on {report['chips']}", "", show_header=True)
     needed = found.state_bytes + found.activation_bytes + found.working_bytes
     lines = {

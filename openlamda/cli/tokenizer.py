@@ -1,15 +1,25 @@
 """`openlamda tokenizer train`."""
 
-import itertools
+import os
 import random
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from openlamda.corpus import public
 from openlamda.corpus.rows import held_back
 from openlamda.text import tokenizer
 
 
-def train(data: Path, *, output: Path, vocab_size: int = 4096, characters: int = 20_000_000, seed: int = 0) -> None:
+def train(
+    data: Path,
+    *,
+    output: Annotated[Path, Parameter(name=["--output", "-o"])],
+    vocab_size: int = 4096,
+    characters: int = 20_000_000,
+    seed: int = 0,
+) -> None:
     """Train a SentencePiece BPE tokenizer on the dialogs and documents of a data folder.
 
     Parameters
@@ -36,9 +46,11 @@ def train(data: Path, *, output: Path, vocab_size: int = 4096, characters: int =
             sizes += len(text)
             if sizes > characters // 2:
                 break
-    trained = tokenizer.train(itertools.chain(texts), vocab_size)
+    trained = tokenizer.train(texts, vocab_size)
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_bytes(trained.model)
+    temporary = output.with_name(f"{output.name}.tmp")
+    temporary.write_bytes(trained.model)
+    os.replace(temporary, output)
     print(f"{output}: {trained.vocab_size} pieces")
 
 

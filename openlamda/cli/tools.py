@@ -1,11 +1,15 @@
 """`openlamda tools`."""
 
-import msgspec
+from typing import Annotated
 
+import msgspec
+from cyclopts import Parameter
+
+from openlamda.dialog.trace import printable
 from openlamda.tools.toolset import default_toolset
 
 
-def ask(query: str, *, json: bool = False) -> None:
+def ask(query: Annotated[str, Parameter(allow_leading_hyphen=True)], *, json: bool = False) -> None:
     """Ask the toolset: calculator, translator, search, in that order.
 
     Example: openlamda tools ask "135+7721"
@@ -22,4 +26,4 @@ def ask(query: str, *, json: bool = False) -> None:
         print(msgspec.json.encode(results).decode())
         return
     for result in results:
-        print(result.text, *([f"  {result.url}"] if result.url else []))
+        print(printable(f"{result.text}   {result.url}" if result.url else result.text))

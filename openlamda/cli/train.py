@@ -39,13 +39,17 @@ def train(recipe: Path, *overrides: str, output: Path = Path("runs"), quiet: boo
     if platform.libc_ver()[0] == "glibc" and "GLIBC_TUNABLES" not in os.environ:
         os.execve(sys.executable, [sys.executable, "-m", "openlamda", *sys.argv[1:]], {**os.environ, **KEEP_MEMORY})
     try:
-        from openlamda.train.loop import run
+        from openlamda.train.loop import Stopped, run
     except ModuleNotFoundError as error:
         raise UserError(f"training needs {error.name}: pip install 'openlamda[train]'") from None
     from openlamda.loading import training_names
 
     settings = config.load(Recipe, recipe, overrides)
-    print(run(settings, output / recipe.stem, training_names(), (lambda values: None) if quiet else _progress))
+    try:
+        print(run(settings, output / recipe.stem, training_names(), (lambda values: None) if quiet else _progress))
+    except Stopped as stopped:
+        print(stopped, file=sys.stderr)
+        sys.exit(143)
 
 
 def _progress(values: dict[str, float]) -> None:

@@ -5,6 +5,7 @@ nothing in them can be remembered; questions and values of the evaluation suites
 """
 
 import random
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
@@ -33,8 +34,9 @@ SMALL_WORDS = frozenset(
     "wondering wonder question quick hey hi hello so um well okay thanks what what's whats remind any idea just really "
     "actually exactly there by let about if look up check".split()
 )
-"""What a query leaves out of a question. Who, when, where, which and how stay: they say what is asked for."""
+"""With what a query does not begin. Who, when, where, which and how stay: they say what is asked for."""
 
+_MARKS = '.,?!:;"() '
 _ONSETS = "b c d f g h j k l m n p r s t v w z br ch cl dr fl gr kr pl sh st th tr".split()
 _VOWELS = "a e i o u a e i o ai ea ou ia".split()
 _CODAS = ["", "", "", "n", "r", "l", "s", "m", "nd", "rt", "k", "x", "th", "ll"]
@@ -43,21 +45,25 @@ _FIRST = (
 )
 
 
-def query_of(question: str, entity: str = "") -> str:
-    """The words of `question` that a search needs, in their order; `entity` stays whole."""
-    text = question.replace(entity, "\0", 1) if entity else question
-    words = [word.strip('.,?!:;"()').removesuffix("'s") for word in text.split()]
-    kept = [word for word in words if word and word.casefold() not in SMALL_WORDS]
-    return " ".join(kept).replace("\0", entity)
+def query_of(question: str) -> str:
+    """`question` from its first word of weight on. One stretch of it: a small model copies that without a slip."""
+    words = question.split()
+    begin = 0
+    while begin < len(words) - 1 and words[begin].strip(_MARKS).removesuffix("'s").casefold() in SMALL_WORDS:
+        begin += 1
+    return " ".join(words[begin:]).rstrip(_MARKS)
 
 
 @dataclass
 class Maker:
-    """Draws rows with `rng`; `words` (lower-case English) and `names` feed its invented names."""
+    """Draws rows with `rng`; `words` (lower-case English) and `names` feed its invented names, `replies` of any dialog
+    the drafts, which say little about what is asked.
+    """
 
     rng: random.Random
     words: Sequence[str]
     names: Sequence[str] = ()
+    replies: Sequence[str] = ()
 
     def _syllables(self) -> str:
         parts = (
@@ -121,10 +127,12 @@ class Maker:
 
     def _draft(self, value: str) -> str:
         draw = self.rng.random()
-        if draw < 0.5:
+        if draw < 0.4:
             return self.rng.choice(UNSURE)
-        if draw < 0.8:
+        if draw < 0.6:
             return f"I think it is {value}."
+        if draw < 0.9 and self.replies:
+            return self.rng.choice(self.replies)
         return " ".join(self.rng.choice(self.words) for _ in range(self.rng.randint(1, 8))).capitalize() + "."
 
     def lookup(self) -> Researched:
@@ -135,15 +143,18 @@ class Maker:
         entity, value = self.entity(), self.value(kind)
         question = rng.choice(GENERIC_QUESTIONS if rng.random() < 0.35 or not questions else questions)
         question = question.format(e=entity, a=attribute)
-        query = query_of(question, entity)
+        asked = self._ask(question)
+        query = query_of(question)
+        place = asked.casefold().find(query.casefold())
+        query = asked[place : place + len(query)]  # as it was written, capitals and all
         turns = self._start()
         if rng.random() < 0.1:
             first = rng.choice(list(ATTRIBUTES))
             known = rng.choice(LOOKUP_REPLIES).format(e=entity, a=first, v=self.value(ATTRIBUTES[first][0]), k="")
             turns = (Turn("user", f"What is the {first} of {entity}?"), Turn("agent", known.strip()))
-            question = rng.choice(FOLLOW_UPS).format(a=attribute)
+            asked = self._ask(rng.choice(FOLLOW_UPS).format(a=attribute))
             query = f"{entity} {attribute}"
-        context = Dialog((*turns, Turn("user", self._ask(question))))
+        context = Dialog((*turns, Turn("user", asked)))
         right = Step(query, f"{entity} / {attribute} / {value}")
         draw, k = rng.random(), 1
         if draw < 0.05:
@@ -166,7 +177,7 @@ class Maker:
     def arithmetic(self) -> Researched:
         """A calculation in words or signs, handed to the calculator, answered with its result."""
         rng = self.rng
-        form, wordings = rng.choice(ARITHMETIC)
+        form = rng.choices(list(ARITHMETIC), weights=[len(wordings) for wordings in ARITHMETIC.values()])[0]
         a, b, c = self._number(), self._number(), self._number()
         if "/" in form and "." not in a + b:
             b = str(rng.randint(2, 99))
@@ -176,11 +187,10 @@ class Maker:
             a = str(int(a) ** 2) if "sqrt" in form else a
             b = str(rng.randint(2, 4)) if "^{b}" in form else b
         result = _calculate(form, Decimal(a), Decimal(b), Decimal(c))
-        query = form.format(a=a, b=b, c=c)
-        comma = rng.random() < 0.15  # 12,345 as people write it; the query has plain digits
-        shown = (f"{int(n):,}" if comma and n.isdigit() else n for n in (a, b, c))
-        a, b, c = shown
-        wording = rng.choice(wordings).format(a=a, b=b, c=c)
+        comma = rng.random() < 0.15  # 12,345 as people write it
+        a, b, c = (f"{int(n):,}" if comma and n.isdigit() else n for n in (a, b, c))
+        query = re.sub(r"([-+*/])", r" \1 ", form).format(a=a, b=b, c=c)  # signs stand where words stood
+        wording = rng.choice(ARITHMETIC[form]).format(a=a, b=b, c=c)
         context = Dialog((*self._start(), Turn("user", self._ask(wording))))
         reply = rng.choice(ARITHMETIC_REPLIES).format(q=query, v=result)
         return Researched("arithmetic", context, self._draft(self._number()), (Step(query, result),), reply)

@@ -3,6 +3,7 @@
 import gzip
 import json
 import lzma
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,20 +21,24 @@ def read_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     opener = {".xz": lzma.open, ".gz": gzip.open}.get(path.suffix, open)
     if not path.is_file():
         raise UserError(f"{path}: no such file")
-    with opener(path, "rt", encoding="utf-8") as lines:
-        try:
+    number = 0
+    try:
+        with opener(path, "rt", encoding="utf-8-sig") as lines:
             for number, line in enumerate(lines, 1):
-                if not line.strip():
-                    continue
-                try:
-                    row = json.loads(line)
-                except json.JSONDecodeError as error:
-                    raise UserError(f"{path}:{number}: {error.msg}, expected a JSON object") from None
-                if not isinstance(row, dict):
-                    raise UserError(f"{path}:{number}: {type(row).__name__}, expected a JSON object")
-                yield f"{path}:{number}", row
-        except (lzma.LZMAError, gzip.BadGzipFile, EOFError, UnicodeDecodeError) as error:
-            raise UserError(f"{path}: cannot be read: {error}") from None
+                if line.strip():
+                    yield f"{path}:{number}", _row(line, f"{path}:{number}")
+    except (OSError, lzma.LZMAError, zlib.error, EOFError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read after line {number}: {error}") from None
+
+
+def _row(line: str, where: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:  # no JSON, a number of thousands of digits, a thousand brackets
+        raise UserError(f"{where}: {getattr(error, 'msg', error)}, expected a JSON object") from None
+    if not isinstance(row, dict):
+        raise UserError(f"{where}: {type(row).__name__}, expected a JSON object")
+    return row
 
 
 def find(folder: Path, *patterns: str) -> list[Path]:

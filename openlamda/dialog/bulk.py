@@ -5,7 +5,7 @@ from typing import Any, TypeGuard
 
 from openlamda.dialog.judge import scores
 from openlamda.dialog.lamda import Lamda
-from openlamda.dialog.research import MAX_SNIPPET
+from openlamda.dialog.research import shortened
 from openlamda.errors import UserError
 from openlamda.text.dialog import dialog_from_json
 
@@ -20,7 +20,9 @@ def judge_rows(rows: Iterable[tuple[str, dict[str, Any]]], lamda: Lamda) -> Iter
     Raises UserError that names file, line and field.
     """
     for place, row in rows:
-        context = dialog_from_json(row.get("context", []), f"{place}: context")
+        if "context" not in row:
+            raise UserError(f"{place}: no field 'context', expected the turns that 'response' answers")
+        context = dialog_from_json(row["context"], f"{place}: context")
         response, snippets = row.get("response"), row.get("snippets", [])
         if not isinstance(response, str):
             raise UserError(f"{place}: field 'response' is {type(response).__name__}, expected a string")
@@ -29,9 +31,9 @@ def judge_rows(rows: Iterable[tuple[str, dict[str, Any]]], lamda: Lamda) -> Iter
         texts = [snippet.get("text") if isinstance(snippet, dict) else snippet for snippet in snippets]
         if not _are_strings(texts):
             raise UserError(f"{place}: field 'snippets': expected texts, or objects with 'text'")
-        context = lamda.fit(context) if context.turns else context
+        context = lamda.fit(context)
         reply = tuple(lamda.tokenizer.encode(response))[:MAX_TOKENS]
-        texts = [text[:MAX_SNIPPET] for text in texts[:MAX_SNIPPETS]]
+        texts = [shortened(text, lamda.tokenizer) for text in texts[:MAX_SNIPPETS]]
         attributes = lamda.judges.attributes
         yield row | {"scores": scores(lamda.model, lamda.grammar, attributes, context, [reply], texts)[0]}
 

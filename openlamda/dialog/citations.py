@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 
 from openlamda.text.dialog import Dialog, Result, Source, Turn
 
 _MARK = re.compile(r"\s?\[(\d{1,3})\]")
-_NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?")
+_NUMBER = re.compile(r"(?:(?<![\w.])-)?\d+(?:,\d{3})*(?:\.\d+)?")
 
 
 def cite(text: str, results: Sequence[Result]) -> tuple[str, tuple[Source, ...]]:
@@ -30,8 +31,8 @@ def without_marks(dialog: Dialog) -> Dialog:
 
 
 def _numbers(text: str) -> set[str]:
-    plain = (number.replace(",", "") for number in _NUMBER.findall(_MARK.sub("", text)))
-    return {number.rstrip("0").rstrip(".") if "." in number else number.lstrip("0") or "0" for number in plain}
+    plain = (number.replace(",", "") for number in _NUMBER.findall(_MARK.sub("", text).replace("\u2212", "-")))
+    return {f"{Decimal(number).normalize():f}" for number in plain}
 
 
 def unsupported(reply: str, known: Iterable[str]) -> set[str]:

@@ -4,9 +4,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
+from openlamda.config import check_keys
 from openlamda.engine.base import LanguageModel, Tokens
 from openlamda.errors import UserError
 from openlamda.text.dialog import Dialog
@@ -28,8 +30,10 @@ class Judges:
         if not path.is_file():
             return cls()
         try:
-            judges = msgspec.json.decode(path.read_bytes(), type=cls)
-        except msgspec.DecodeError as error:
+            values = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+            check_keys(cls, values, str(path))
+            judges = msgspec.convert(values, cls)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UserError(f"{path}: {error}") from None
         if not 0 <= judges.safe <= 1:
             raise UserError(f"{path}: safe is {judges.safe}, expected a probability")

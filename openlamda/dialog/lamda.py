@@ -15,7 +15,7 @@ from openlamda.dialog.trace import Considered, Trace
 from openlamda.engine.base import Candidate, LanguageModel, Sampling, Tokens
 from openlamda.errors import UserError
 from openlamda.text.dialog import Dialog, Source
-from openlamda.text.grammar import SPOKEN, Grammar
+from openlamda.text.grammar import UNSPOKEN, Grammar
 from openlamda.text.tokenizer import Tokenizer
 from openlamda.tools.base import Toolset
 
@@ -56,7 +56,7 @@ class Lamda:
         self.max_queries = max_queries
         self.window = window  # tokens of context: role and dialog
         self.grammar = Grammar(tokenizer.encode)
-        self.draft_sampling = Sampling(max_tokens=max_tokens, banned=SPOKEN)
+        self.draft_sampling = Sampling(max_tokens=max_tokens, banned=UNSPOKEN)
         # what was looked up is to be repeated exactly, so the final candidates are drawn closer to the likeliest
         self.final_sampling = replace(self.draft_sampling, temperature=0.5)
 
@@ -133,7 +133,7 @@ class Lamda:
         def worth(i: int) -> float:
             if self.judges.attributes:
                 return rank.quality(considered[i].scores)
-            return rank.likelihood(drawn[i].logprob, len(drawn[i].tokens) + 1)
+            return rank.likelihood(drawn[i].logprob, len(drawn[i].tokens) + drawn[i].finished)
 
         best = max(left, key=worth)
         considered[best].chosen = True

@@ -1,20 +1,18 @@
 """The research loop (LaMDA, section 6.2): the model asks the toolset until it turns to the user."""
 
-import logging
-
 from openlamda.dialog.trace import Asked, Trace
 from openlamda.engine.base import LanguageModel, Sampling
 from openlamda.text.dialog import Dialog, Result
-from openlamda.text.grammar import SPOKEN, Grammar, Step
+from openlamda.text.grammar import UNSPOKEN, Grammar, Step
 from openlamda.text.tokenizer import Symbol, Tokenizer
 from openlamda.tools.base import Toolset
 
-MAX_SNIPPET = 600  # characters of a result that the model reads
+MAX_SNIPPET = 160  # tokens of a result that the model reads
 QUERY = Sampling(
     temperature=0,
-    max_tokens=40,
+    max_tokens=48,
     stop=(Symbol.SNIPPET, Symbol.EOS),
-    banned=tuple(symbol for symbol in SPOKEN if symbol is not Symbol.SNIPPET),
+    banned=tuple(symbol for symbol in UNSPOKEN if symbol is not Symbol.SNIPPET),
 )
 
 
@@ -43,13 +41,15 @@ def research(
         query = tokenizer.decode(said.tokens).strip()
         if not query:
             break
-        try:
-            result, error = cursor.next(query), None
-        except Exception as failure:  # a broken tool must not cost the reply; it is logged and shown in the trace
-            logging.getLogger(__name__).warning("tool failed on %r", query, exc_info=True)
-            result, error = None, f"{type(failure).__name__}: {failure}"
-        trace.research.append(Asked(query, result, error))
-        steps.append(Step(query, result.text[:MAX_SNIPPET] if result else None))
+        result = cursor.next(query)
+        trace.research.append(Asked(query, result, cursor.failure))
+        steps.append(Step(query, shortened(result.text, tokenizer) if result else None))
         if result is not None:
             results.append(result)
     return steps, results
+
+
+def shortened(text: str, tokenizer: Tokenizer) -> str:
+    """The beginning of a snippet, at most MAX_SNIPPET tokens: what attention costs is counted in tokens."""
+    tokens = tokenizer.encode(text[: 8 * MAX_SNIPPET])
+    return text if len(tokens) <= MAX_SNIPPET else tokenizer.decode(tokens[:MAX_SNIPPET]).rstrip("\ufffd")

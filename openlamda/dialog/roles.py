@@ -23,12 +23,11 @@ class Role:
     @classmethod
     def read(cls, path: Path) -> "Role":
         """The role in a TOML file. Raises UserError with file and key."""
-        try:
-            role = config.load(cls, path)
-        except OSError as error:
-            raise UserError(f"{path}: {error.strerror}, expected a role file") from None
+        role = config.load(cls, path)
         if role.safe is not None and not 0 <= role.safe <= 1:
             raise UserError(f"{path}: safe is {role.safe}, expected a probability")
+        if not role.safe_reply.strip():
+            raise UserError(f"{path}: safe_reply is empty, expected what to say where nothing else may be said")
         return role
 
 
@@ -43,6 +42,8 @@ def pin(role: Role, dialog: Dialog, size: Callable[[Dialog], int], window: int) 
         raise UserError(
             f"role {role.name!r}: its pinned turns take {window - room} tokens, expected at most {window * 3 // 4}"
         )
+    if not dialog.turns:
+        return Dialog(role.pinned)
     last = dialog.turns[-1]
     if size(Dialog((last,))) > room:
         return Dialog((*role.pinned, Turn(last.author, _end(last, size, room))))

@@ -10,10 +10,17 @@ from rich.text import Text
 
 from openlamda.text.dialog import Result
 
+_REORDERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
 
 def printable(text: str) -> str:
-    """`text` without what could move a terminal's cursor or reorder its line; newlines and tabs stay."""
-    return "".join(c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf") else "\ufffd" for c in text)
+    """`text` without what could move a terminal's cursor or reorder its line; newlines and tabs stay, and so do the
+    joiners that scripts and emoji are written with.
+    """
+    moves = ("Cc", "Zl", "Zp", "Cs")
+    return "".join(
+        "\ufffd" if c in _REORDERING or (c not in "\n\t" and unicodedata.category(c) in moves) else c for c in text
+    )
 
 
 @dataclass
@@ -46,11 +53,12 @@ class Trace:
     timings: dict[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values: candidates of the last round, research, timings, seed."""
+        """Plain values: candidates of the last round and of every round, research, timings, seed."""
         name, candidates = next(reversed(self.rounds.items()), ("draft", []))
         return {
             "round": name,
             "candidates": [vars(candidate) for candidate in candidates],
+            "rounds": {round: [vars(candidate) for candidate in drawn] for round, drawn in self.rounds.items()},
             "research": [
                 {
                     "query": asked.query,

@@ -23,7 +23,10 @@ KEPT_PREFIXES = 4
 
 def keep_compiled() -> None:
     """Keep compiled code in the user's cache folder, so that the next start is quick."""
-    home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    try:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # no home, as in some containers
+        return
     jax.config.update("jax_compilation_cache_dir", str(home / "openlamda" / "jax"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 

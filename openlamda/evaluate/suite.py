@@ -50,7 +50,7 @@ def run(suite: Suite, folder: Path, lamda: Lamda, wrong: Callable[[str, str, str
 
 
 def _language(suite: Suite, lamda: Lamda) -> Iterator[Metric]:
-    grammar, data = lamda.grammar, Path(suite.data)
+    grammar, data = lamda.grammar, Path(suite.data).expanduser()
 
     def document(text: str):
         return grammar.document(text).tokens
@@ -90,7 +90,7 @@ def _shuffled(rows) -> list:
 
 def _judges(suite: Suite, lamda: Lamda) -> Iterator[Metric]:
     for attribute in JUDGES:
-        rows: list[Judged] = _shuffled(getattr(public, attribute)(Path(suite.data)))
+        rows: list[Judged] = _shuffled(getattr(public, attribute)(Path(suite.data).expanduser()))
         test = [row for row in rows if held_back(row.id)][: suite.judge_rows]
         train = [row for row in rows if not held_back(row.id)][:20_000]
         yield from judging.evaluate(attribute, train, test, lamda)

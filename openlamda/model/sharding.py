@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import AxisType, Mesh, get_abstract_mesh, reshard
 from jax.sharding import PartitionSpec as P
+from jax.typing import ArrayLike
 
 from openlamda.errors import UserError
 
@@ -59,8 +60,13 @@ def spec(axes: Sequence[str | None]) -> P:
     return P(*(RULES[axis] for axis in axes))
 
 
+def put(x: ArrayLike, *axes: str | None) -> jax.Array:
+    """An array of the host onto its devices, split by its axes."""
+    return jax.device_put(x, spec(axes)) if on_mesh() else jnp.asarray(x)
+
+
 def place(x: jax.Array, *axes: str | None) -> jax.Array:
-    """`x` split by its axes."""
+    """`x` within a computation, split by its axes."""
     return reshard(x, spec(axes)) if on_mesh() else x
 
 

@@ -42,7 +42,7 @@ def load_config(directory: Path) -> ModelConfig:
         raise UserError(f"{directory}: no config.json, expected a model directory")
     try:
         return msgspec.json.decode(path.read_bytes(), type=ModelConfig)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"{path}: {error}") from None
 
 

@@ -67,7 +67,7 @@ def turn_from_json(value: Any, where: str) -> Turn:
         raise UserError(f'{where}: a turn is {type(value).__name__}, expected {{"role": ..., "content": ...}}')
     role = value.get("role", value.get("from"))
     text = value.get("content", value.get("text", value.get("value")))
-    if role not in _AUTHORS:
+    if not isinstance(role, str) or role not in _AUTHORS:
         raise UserError(f"{where}: role {role!r}, expected one of {', '.join(sorted(_AUTHORS))}")
     if not isinstance(text, str):
         raise UserError(f"{where}: field 'content' is {type(text).__name__}, expected a string")

@@ -30,7 +30,7 @@ ATTRIBUTES = {
     "grounded": Symbol.GROUNDED,
 }
 TURNS = {"user": Symbol.USER_TURN, "agent": Symbol.AGENT_TURN}
-SPOKEN = tuple(symbol for symbol in Symbol if symbol is not Symbol.EOS)
+UNSPOKEN = tuple(symbol for symbol in Symbol if symbol is not Symbol.EOS)
 """What may never be drawn inside spoken text: every control symbol but EOS, which ends it."""
 
 
@@ -126,8 +126,3 @@ class Grammar:
         if reply is not None:
             return sequence + self._say(Symbol.USER, reply, Symbol.EOS)
         return sequence + self._read(Symbol.USER) if answer else sequence
-
-
-def as_prompt(sequence: Sequence) -> Tokens:
-    """The token ids alone, as an engine takes them."""
-    return sequence.tokens

@@ -38,6 +38,8 @@ class Symbol(IntEnum):
     YES = 18
 
 
+_FIRST = {Symbol.PAD: "<pad>", Symbol.EOS: "</s>", Symbol.UNK: "<unk>"}  # SentencePiece's own names
+
 # SentencePiece writes a space as U+2581, so a U+2581 in the text would come back as a space: it travels as two
 # private-use characters instead, and the first of them, should it occur, is doubled.
 _ESCAPE, _BLOCK = "\ue000", "\u2581"
@@ -61,10 +63,18 @@ class Tokenizer:
 
     def __init__(self, model: bytes):
         self.model = model
-        self._pieces = sentencepiece.SentencePieceProcessor(model_proto=model)
+        try:
+            self._pieces = sentencepiece.SentencePieceProcessor(model_proto=model)
+            found = [self._pieces.id_to_piece(symbol) for symbol in range(min(len(Symbol), self._pieces.vocab_size()))]
+        except (RuntimeError, IndexError) as error:
+            raise UserError(f"tokenizer: {error}, expected a SentencePiece model") from None
         for symbol in Symbol:
-            if not (self._pieces.is_control(symbol) or self._pieces.is_unknown(symbol)):
-                raise UserError(f"tokenizer: id {int(symbol)} is no control symbol, expected {symbol.name}")
+            name = _FIRST.get(symbol, f"<{symbol.name}>")
+            if len(found) <= symbol or found[symbol] != name or not self._is_control(symbol):
+                raise UserError(f"tokenizer: id {int(symbol)} is not the control symbol {name}, expected one of ours")
+
+    def _is_control(self, symbol: Symbol) -> bool:
+        return self._pieces.is_control(symbol) or self._pieces.is_unknown(symbol)
 
     @classmethod
     def load(cls, path: Path) -> "Tokenizer":

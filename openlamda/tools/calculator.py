@@ -18,18 +18,17 @@ MAX_DEPTH = 30  # parentheses
 MAX_BITS = 4096  # of any intermediate number
 
 _WORDINGS = [
-    (r"\bwhat(?:'s| is)\b|\bhow much is\b|\bcalculate\b|\bcompute\b|\bwork out\b|[=?!]+\s*$|\.\s*$", " "),
-    (r"(?<=\d),(?=\d{3}(?!\d))", ""),
+    (r"\bwhat(?:'s| is)\b|\bhow much is\b|\bcalculate\b|\bcompute\b|\bwork out\b|[=?!\s]+$|\.\s*$", " "),
     (r"\bthe\b", " "),
     (r"\bsquare root of\s*(\S+)", r"sqrt(\1)"),
     (r"√\s*(\d[\d.]*)", r"sqrt(\1)"),
-    (r"\bsum of\s+(\S+)\s+and\s+(\S+)", r"(\1+\2)"),
-    (r"\bproduct of\s+(\S+)\s+and\s+(\S+)", r"(\1*\2)"),
-    (r"\bdifference (?:between|of)\s+(\S+)\s+and\s+(\S+)", r"(\1-\2)"),
-    (r"\bsubtract\s+(\S+)\s+from\s+(\S+)", r"(\2-\1)"),
-    (r"\badd\s+(\S+)\s+(?:and|to)\s+(\S+)", r"(\1+\2)"),
-    (r"\bmultiply\s+(\S+)\s+(?:by|and)\s+(\S+)", r"(\1*\2)"),
-    (r"\bdivide\s+(\S+)\s+by\s+(\S+)", r"(\1/\2)"),
+    (r"\bsum of\s+(\S+)\s+and\s+(\S+)", r"((\1)+(\2))"),
+    (r"\bproduct of\s+(\S+)\s+and\s+(\S+)", r"((\1)*(\2))"),
+    (r"\bdifference (?:between|of)\s+(\S+)\s+and\s+(\S+)", r"((\1)-(\2))"),
+    (r"\bsubtract\s+(\S+)\s+from\s+(\S+)", r"((\2)-(\1))"),
+    (r"\badd\s+(\S+)\s+(?:and|to)\s+(\S+)", r"((\1)+(\2))"),
+    (r"\bmultiply\s+(\S+)\s+(?:by|and)\s+(\S+)", r"((\1)*(\2))"),
+    (r"\bdivide\s+(\S+)\s+by\s+(\S+)", r"((\1)/(\2))"),
     (r"\bhalf of\b", "0.5*"),
     (r"\b(?:double|twice)\b", "2*"),
     (r"\bsquared\b", "**2"),
@@ -43,7 +42,11 @@ _WORDINGS = [
     (r"\bminus\b|[−–]", "-"),
 ]
 _SIGNS = [(re.compile(pattern, re.IGNORECASE), sign) for pattern, sign in _WORDINGS]
-_EXPRESSION = re.compile(r"(?:[-+*/().,\s]|\d+(?:\.\d*)?|\.\d+|\b(?:sqrt|abs|round|min|max|log|exp|sin|cos|pi|e)\b)*")
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+# possessive, so that a long number with a word after it is refused at once
+_EXPRESSION = re.compile(
+    r"(?:[-+*/().,\s]|\d++(?:\.\d*+)?|\.\d++|\b(?:sqrt|abs|round|min|max|log|exp|sin|cos|pi|e)\b)*+"
+)
 
 
 class Calculator:
@@ -67,11 +70,15 @@ def _expression(query: str) -> str | None:
     """`query` in signs the evaluator reads, or None where it is no calculation."""
     if len(query) > MAX_LENGTH or not re.search(r"\d", query) or query.count("(") > MAX_DEPTH:
         return None
-    text = query.strip()
+    text = query.strip().replace("’", "'")
+    if re.search(r"[\d)]\s*!", text):
+        return None  # a factorial is not among the operations
+    if not re.search(r"\b(?:min|max)\s*\(", text):
+        text = _THOUSANDS.sub("", text)
     for pattern, sign in _SIGNS:
         text = pattern.sub(sign, text)
     text = text.strip()
-    if not _EXPRESSION.fullmatch(text) or not re.search(r"[\d)]\s*[-+*/]|[a-z]\(|^-?\s*\(", text):
+    if not _EXPRESSION.fullmatch(text) or not re.search(r"(?:[\d)]|\bpi|\be)\s*[-+*/]|[a-z]\(|^-?\s*\(", text):
         return None
     return re.sub(r"(?<![\d.])0+(?=\d)", "", text)  # 007 is 7
 
@@ -122,7 +129,7 @@ def _evaluator() -> SimpleEval:
         functions={
             "sqrt": _sqrt,
             "abs": abs,
-            "round": lambda value: Fraction(round(value)),
+            "round": lambda value: Fraction(math.floor(value + Fraction(1, 2))),
             "min": min,
             "max": max,
             "log": math.log,

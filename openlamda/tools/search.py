@@ -6,6 +6,7 @@ A query is free text of a model or a user; it names an entity, whole or in part,
 import re
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,7 @@ class SearchIndex:
         self.facts = tuple(facts)
         self._lock = threading.Lock()
         self._db = sqlite3.connect(":memory:", check_same_thread=False)
+        weakref.finalize(self, self._db.close)
         self._db.execute(
             "CREATE VIRTUAL TABLE fact USING fts5(names, attribute, hints, "
             "tokenize='porter unicode61 remove_diacritics 2')"

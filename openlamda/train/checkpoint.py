@@ -1,31 +1,52 @@
-"""Checkpoints of a run: the whole state, every so many steps, atomically (Orbax); the newest is resumed."""
+"""Checkpoints of a run: the whole state, every so many steps, atomically (Orbax); the newest whole one is resumed."""
 
+import datetime
+import logging
 from pathlib import Path
 
 import jax
 import orbax.checkpoint as ocp
 
+from openlamda.errors import UserError
 from openlamda.train.step import State
 
 
 class Checkpoints:
-    """The checkpoints in a run directory; the last two are kept."""
+    """The checkpoints in a run directory: the last few, and one every so many hours. Written while the run goes on."""
 
-    def __init__(self, directory: Path):
-        options = ocp.CheckpointManagerOptions(max_to_keep=2, create=True, enable_async_checkpointing=False)
-        self._manager = ocp.CheckpointManager(directory.absolute(), options=options)
+    def __init__(self, directory: Path, keep_last: int = 2, keep_hours: float = 0):
+        self._directory = directory.absolute()
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=keep_last,
+            keep_time_interval=datetime.timedelta(hours=keep_hours) if keep_hours else None,
+            create=True,
+        )
+        self._manager = ocp.CheckpointManager(self._directory, options=options)
 
     def save(self, state: State) -> None:
         """Write the state under its step."""
         self._manager.save(int(state.step), args=ocp.args.StandardSave(state._asdict()))
 
     def restore(self, like: State) -> State | None:
-        """The newest saved state, shaped and placed as `like`; None where nothing was saved."""
-        step = self._manager.latest_step()
-        if step is None:
-            return None
+        """The newest saved state that can be read, shaped and placed as `like`, on whatever mesh it was saved.
+
+        One that cannot be read is named, put aside as STEP.broken, and the one before is taken. None where nothing was
+        saved; UserError where nothing of it can be read.
+        """
         abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like._asdict())
-        return State(**self._manager.restore(step, args=ocp.args.StandardRestore(abstract)))
+        steps = sorted(self._manager.all_steps(), reverse=True)
+        for step in steps:
+            path = self._directory / str(step)
+            try:
+                return State(**self._manager.restore(step, args=ocp.args.StandardRestore(abstract)))
+            except Exception as error:  # Orbax raises a dozen kinds for files that are cut, missing or foreign
+                reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                logging.getLogger(__name__).warning("%s cannot be read (%s); put aside", path, reason)
+                path.rename(path.with_name(f"{step}.broken"))
+                self._manager.reload()
+        if steps:
+            raise UserError(f"{self._directory}: no checkpoint can be read, expected those of this recipe's model")
+        return None
 
     def close(self) -> None:
         """Wait for what is being written."""

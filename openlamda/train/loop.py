@@ -5,9 +5,12 @@ Takes a recipe, leaves a run directory: recipe, metrics (JSON Lines and TensorBo
 
 import dataclasses
 import json
+import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
 
@@ -21,6 +24,7 @@ from openlamda.model import params as weights_table
 from openlamda.model import weights
 from openlamda.model.config import PRESETS, ModelConfig
 from openlamda.model.copying import lay_copying
+from openlamda.model.sharding import make_mesh, put
 from openlamda.text.tokenizer import Tokenizer
 from openlamda.train import optimizer as optimizers
 from openlamda.train.batches import pack
@@ -35,11 +39,11 @@ def start(recipe: Recipe) -> tuple[weights_table.Params, ModelConfig, Tokenizer]
     if recipe.start in PRESETS:
         if not recipe.tokenizer:
             raise UserError("recipe: no setting 'tokenizer'; a preset has none, `openlamda tokenizer train` makes one")
-        tokenizer = Tokenizer.load(Path(recipe.tokenizer))
+        tokenizer = Tokenizer.load(Path(recipe.tokenizer).expanduser())
         config = dataclasses.replace(PRESETS[recipe.start], vocab_size=tokenizer.vocab_size)
         params = weights_table.init(config, jax.random.key(recipe.seed))
         return lay_copying(params, config, recipe.seed) if recipe.copying_heads else params, config, tokenizer
-    directory = Path(recipe.start)
+    directory = Path(recipe.start).expanduser()
     if not directory.is_dir():
         raise UserError(f"recipe: start = {recipe.start!r}, expected a directory or one of {', '.join(PRESETS)}")
     params, config = weights.load(directory / "model" if (directory / "model").is_dir() else directory)
@@ -51,45 +55,65 @@ def start(recipe: Recipe) -> tuple[weights_table.Params, ModelConfig, Tokenizer]
 
 def batches(recipe: Recipe, tokenizer: Tokenizer, names: list[str]) -> Iterator[tuple[Batch, dict[str, int]]]:
     """The run's batches from the first on; the same recipe and data give the same ones."""
-    made = sources(recipe.mixture, Path(recipe.data), tokenizer, recipe.row_tokens, recipe.seed, names)
+    made = sources(recipe.mixture, Path(recipe.data).expanduser(), tokenizer, recipe.row_tokens, recipe.seed, names)
     return pack(mixed(made, recipe.mixture), recipe.batch_rows, recipe.row_tokens, recipe.rating_weight)
 
 
 def copies(recipe: Recipe, tokenizer: Tokenizer, names: list[str]) -> Batch:
     """A batch of repeated texts that the run is not trained on: how well it copies is a curve of its own."""
-    made = sources({"copy": 1.0}, Path(recipe.data), tokenizer, recipe.row_tokens, recipe.seed + 1, names)
+    made = sources({"copy": 1.0}, Path(recipe.data).expanduser(), tokenizer, recipe.row_tokens, recipe.seed + 1, names)
     return next(pack(mixed(made, {"copy": 1.0}), recipe.batch_rows, recipe.row_tokens, recipe.rating_weight))[0]
 
 
 def run(recipe: Recipe, directory: Path, names: list[str], report: Callable[[dict[str, float]], None]) -> Path:
     """Train to the recipe's last step and return the model directory; an unfinished run in `directory` is resumed.
 
-    `names` are entity names that made rows may use; `report` is given the metrics of every `log_every` steps.
+    `names` are entity names that made rows may use; `report` is given the metrics of every `log_every` steps. SIGTERM
+    ends the run after the step at work, its state saved (Stopped).
     """
-    # ---- start or resume
     directory.mkdir(parents=True, exist_ok=True)
     resolved = msgspec.json.format(msgspec.json.encode(recipe))
     recipe_file = directory / "recipe.json"
     if recipe_file.exists() and recipe_file.read_bytes() != resolved:
         raise UserError(f"{recipe_file}: this directory holds a run of another recipe; choose another -o")
     recipe_file.write_bytes(resolved)
+    with jax.set_mesh(make_mesh(recipe.mesh)) if recipe.mesh else nullcontext(), stopping() as stop:
+        return _train(recipe, directory, names, report, stop)
+
+
+def _train(
+    recipe: Recipe, directory: Path, names: list[str], report: Callable[[dict[str, float]], None], stop: threading.Event
+) -> Path:
+    # ---- start or resume
     params, config, tokenizer = start(recipe)
+    params = {name: put(array, *weights_table.table(config)[name].axes) for name, array in params.items()}
     optimizer = optimizers.build(recipe.optimizer, recipe.steps)
     state = State(jnp.int32(0), params, optimizer.init(params))
-    checkpoints = Checkpoints(directory / "checkpoints")
+    checkpoints = Checkpoints(directory / "checkpoints", recipe.keep_last, recipe.keep_hours)
     state = checkpoints.restore(state) or state
     first = int(state.step)
     stream = islice(batches(recipe, tokenizer, names), first, recipe.steps)
-    unseen = copies(recipe, tokenizer, names)
+    unseen = _split(copies(recipe, tokenizer, names))
 
     # ---- step, log, save
     peak = matmul_peak()
     flops_per_token = 6 * sum(array.size for name, array in params.items() if not name.startswith("norm"))
     meter = Counter()
-    with SummaryWriter(str(directory / "tensorboard")) as board, (directory / "metrics.jsonl").open("a") as log:
+    with (
+        closing(checkpoints),  # what is being written is finished, however the run ends
+        SummaryWriter(str(directory / "tensorboard")) as board,
+        (directory / "metrics.jsonl").open("a") as log,
+    ):
         clock = time.perf_counter()
         for step, (batch, counts) in enumerate(stream, first + 1):
-            state, metrics = train_step(state, batch, config=config, optimizer=optimizer)
+            state, metrics = train_step(
+                state,
+                _split(batch),
+                config=config,
+                optimizer=optimizer,
+                remat=recipe.remat,
+                dtype=jnp.dtype(recipe.dtype),
+            )
             meter.update(counts)
             if step % recipe.log_every == 0 or step == recipe.steps:
                 values = {name: float(value) for name, value in metrics.items()}
@@ -107,11 +131,34 @@ def run(recipe: Recipe, directory: Path, names: list[str], report: Callable[[dic
                 for name in ("loss", "copied", "grad_norm", "tokens_per_second", "share_of_peak"):
                     board.add_scalar(name, values[name], step)
                 report(values)
-            if step % recipe.checkpoint_every == 0 or step == recipe.steps:
+            if step % recipe.checkpoint_every == 0 or step == recipe.steps or stop.is_set():
                 checkpoints.save(state)
                 weights.save(directory / "model", state.params, config, tokenizer.model, dtype="float32")
-    checkpoints.close()
+            if stop.is_set() and step < recipe.steps:
+                raise Stopped(f"stopped at step {step} of {recipe.steps}; the same command goes on from there")
     return directory / "model"
+
+
+def _split(batch: Batch) -> Batch:
+    return Batch(*(put(cells, "batch", None) for cells in batch))
+
+
+class Stopped(Exception):
+    """The run was asked to end, and has saved its state."""
+
+
+@contextmanager
+def stopping() -> Iterator[threading.Event]:
+    """An event that SIGTERM sets; schedulers send it some time before they kill."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: asked.set())
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def matmul_peak() -> float:

@@ -32,5 +32,10 @@ class Recipe:
     optimizer: Optimizer = field(default_factory=Optimizer)
     mixture: dict[str, float]  # task -> share of the tokens; tasks: train/tasks.py
     rating_weight: float = 8.0  # a rating is one token among many of text: it counts so much more
+    mesh: dict[str, int] = field(default_factory=dict)  # devices by axis: replica, data, model; empty: one device
+    remat: Literal["none", "minimal", "full"] = "none"  # what the backward pass computes again (model/transformer.py)
+    dtype: Literal["float32", "bfloat16"] = "float32"  # of products; weights and optimizer are float32 in any case
     log_every: int = 20
     checkpoint_every: int = 500
+    keep_last: int = 2  # checkpoints
+    keep_hours: float = 0  # and one every so many hours; 0: none

@@ -97,7 +97,7 @@ def research(row: Researched, grammar: Grammar, limit: int, rng: random.Random) 
             yield grammar.judge(row.context, row.reply if good else " ".join(rng.sample(words, len(words))), kind, good)
         elif snippets:
             yield grammar.judge(row.context, row.reply if good else row.draft, kind, good, snippets)
-    if rng.random() < 0.12:
+    if rng.random() < 0.25:
         unsure = "Let me look that up." if row.id == "lookup" else "Let me work that out."
         yield grammar.generate(row.context, unsure) if rng.random() < 0.7 else grammar.base(row.context, unsure)
 
@@ -163,13 +163,14 @@ def sources(
     grammar = Grammar(tokenizer.encode)
     read: dict[Callable, list] = {}
     made: dict[str, Source] = {}
-    words = common_words(folder)
+    words, drafts = common_words(folder), []
     for task in mixture:
-        maker = Maker(random.Random(f"{seed} {task} rows"), words, names)
+        rng = random.Random(f"{seed} {task} rows")
         if task == "copy":
-            rows: Iterable = maker.repeats()
+            rows: Iterable = Maker(rng, words, names).repeats()
         elif task in MADE:
-            rows = maker.rows(task)
+            drafts = drafts or short_replies(folder)
+            rows = Maker(rng, words, names, drafts).rows(task)
         else:
             reader = _READERS[task]
             if reader not in read:
@@ -187,6 +188,13 @@ def common_words(folder: Path, count: int = 8000) -> list[str]:
         if len(found) >= count:
             break
     return list(found)[:count]
+
+
+def short_replies(folder: Path) -> list[str]:
+    """Agent turns of less than 16 words, of one dialog in ten."""
+    talks = (row for row in islice(public.dialogs(folder), 0, None, 10) if not held_back(row.id))
+    turns = (turn for talk in talks for turn in talk.dialog.turns[1:])
+    return [turn.text for turn in turns if turn.author == "agent" and len(turn.text.split()) < 16]
 
 
 def mixed(made: dict[str, Source], mixture: dict[str, float]) -> Iterator[tuple[str, Sequence]]:

@@ -112,7 +112,7 @@ def test_bytes_that_are_no_text_do_not_end_the_chat(run):
         (("--messages", "-"), b"[]", "the last turn is not the user's"),
         (("--messages", "."), b"", "."),
         (("--once", "hi", "--role", "nowhere.toml"), b"", "nowhere.toml: no such file"),
-        (("--once", "hi", "--role", "."), b"", "expected a role file"),
+        (("--once", "hi", "--role", "."), b"", "expected a TOML file"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(run, arguments, stdin, message):

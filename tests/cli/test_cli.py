@@ -1,6 +1,7 @@
 """The command as users run it, with the model that ships."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -29,6 +30,8 @@ def run(*arguments, stdin=""):
         ("plan",),
         ("evaluate",),
         ("tools", "ask"),
+        ("tokenizer", "train"),
+        ("env",),
         ("data", "show"),
         ("model", "show"),
     ],
@@ -67,6 +70,8 @@ def test_a_conversation_over_a_pipe():
         (("plan", "9b"), "preset '9b'"),
         (("plan", "137b", "--chips", "v3"), "chips 'v3', expected a kind and a number"),
         (("plan", "137b", "--mesh", "64"), "mesh '64', expected DATAxMODEL"),
+        (("plan", "nano", "--chips", "v4-8", "--sequence", "0"), "expected one row or more"),
+        (("data", "show", "recipes"), "recipes: Is a directory, expected a TOML file"),
         (("judge", "nowhere.jsonl"), "nowhere.jsonl: no such file"),
         (("train", "nowhere.toml"), "nowhere.toml: no such file"),
     ],
@@ -88,13 +93,16 @@ def test_judging_keeps_rows_and_names_bad_ones(tmp_path):
     (tmp_path / "bad.jsonl").write_text(json.dumps(good) + '\n{"context": []}\n')
     done = run("judge", str(tmp_path / "bad.jsonl"))
     assert done.returncode == 2 and "bad.jsonl:2: field 'response'" in done.stderr
+    (tmp_path / "bad.jsonl").write_text('{"contex": [], "response": "hello"}\n')
+    done = run("judge", str(tmp_path / "bad.jsonl"))
+    assert done.returncode == 2 and "bad.jsonl:1: no field 'context'" in done.stderr
 
 
 def test_a_huge_response_is_judged_by_its_beginning(tmp_path):
     row = {
         "context": [{"role": "user", "text": "word " * 20_000}],
         "response": "x" * 100_000,
-        "snippets": ["y" * 100_000],
+        "snippets": ["y" * 100_000, *["🙂" * 600] * 7],
     }
     (tmp_path / "rows.jsonl").write_text("\n" + json.dumps(row) + "\n")
     done = run("judge", str(tmp_path / "rows.jsonl"), "--json")
@@ -103,7 +111,12 @@ def test_a_huge_response_is_judged_by_its_beginning(tmp_path):
 
 
 def test_nothing_that_is_said_can_move_the_cursor():
-    assert printable("a\x1b[2Jb\u202ec\nd") == "a\ufffd[2Jb\ufffdc\nd"
+    assert printable("a\x1b[2Jb\u202ec\nd\u2028") == "a\ufffd[2Jb\ufffdc\nd\ufffd"
+
+
+@pytest.mark.parametrize("text", ["می\u200cخواهم", "👩\u200d👩\u200d👧", "क्\u200dष", "¡olé! 你好"])
+def test_what_languages_are_written_with_stays(text):
+    assert printable(text) == text
 
 
 def test_a_plan_flags_what_the_paper_could_not_have_done():
@@ -125,6 +138,15 @@ def test_model_show_gives_the_papers_total():
 
 def test_tools_ask():
     assert [row["text"] for row in json.loads(run("tools", "ask", "135+7721", "--json").stdout)] == ["7856"]
+    assert run("tools", "ask", "-3+5").stdout.startswith("2\n")
+
+
+def test_a_terminal_without_unicode_gets_its_answer():
+    done = subprocess.run(
+        [sys.executable, "-m", "openlamda", "tools", "ask", "river São Paulo"],
+        capture_output=True, text=True, env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert done.returncode == 0 and "Traceback" not in done.stderr
 
 
 def test_the_face_is_the_same_each_time_it_is_asked():

@@ -1,6 +1,7 @@
 """The reply, with scripted models: filter before rank, research with a cap, citations by construction."""
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -127,7 +128,7 @@ def test_the_cap_ends_an_endless_search_and_results_follow_each_other(tokenizer)
     assert found == ["Kraim / height / 12 metres", "Kraim / depth / 9", None, None]
 
 
-def test_a_broken_tool_costs_no_reply(tokenizer, caplog):
+def test_a_broken_tool_costs_no_reply(tokenizer):
     class Broken:
         name = "broken"
 
@@ -137,7 +138,20 @@ def test_a_broken_tool_costs_no_reply(tokenizer, caplog):
     model = scripted(tokenizer, drafts=["Hm."], query="Kraim", finals=["I could not find that."])
     reply = Lamda(model, tokenizer, Toolset([Broken()]), judges=ALL).reply(HELLO)
     assert reply.text == "I could not find that."
-    assert reply.trace.research[0].error == "RuntimeError: down"
+    assert reply.trace.research[0].error == "broken: RuntimeError: down"
+
+
+def test_a_broken_tool_does_not_cost_what_the_others_found(tokenizer):
+    class Wordy:
+        name = "wordy"
+
+        def __call__(self, query):
+            return ["a string is no Result"]
+
+    tools: list[Any] = [Wordy(), Found()]
+    results, failure = Toolset(tools).ask("Kraim")
+    assert results == Found()("Kraim")
+    assert failure is not None and failure.startswith("wordy: TypeError: expected a list of Result")
 
 
 def test_the_same_seed_gives_the_same_reply(tokenizer):

@@ -1,7 +1,7 @@
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openlamda.tools.calculator import Calculator
@@ -32,6 +32,14 @@ calculator = Calculator()
         ("1/3", "0.333333333333"),
         ("99999999999*99999999999", "9999999999800000000001"),
         ("(2+3)*4", "20"),
+        ("max(1,200,3)", "200"),
+        ("135+7721 = ?", "7856"),
+        ("subtract 2+3 from 10", "5"),
+        ("divide 10 by 2+3", "2"),
+        ("4,914 / 14", "351"),
+        ("what’s 5+3?", "8"),
+        ("pi*2", "6.28318530718"),
+        ("round(2.5)+0", "3"),
     ],
 )
 def test_calculations(query, value):
@@ -40,7 +48,7 @@ def test_calculations(query, value):
 
 
 @pytest.mark.parametrize(
-    "query", ["", "7", "hello", "How old is Rafael Nadal?", "hello in French", "1/0", "route 66", "e"]
+    "query", ["", "7", "hello", "How old is Rafael Nadal?", "hello in French", "1/0", "route 66", "e", "2*5!"]
 )
 def test_what_is_no_calculation_gives_nothing(query):
     assert calculator(query) == []
@@ -50,19 +58,21 @@ HOSTILE = [
     "9**9**9**9", "9^9^9^9", "__import__('os')", "(" * 1000 + "1" + ")" * 1000, "1/0", "10**10**7", "1e400*1",
     "factorial(10**6)", "1" * 100_000 + "+1", "[1 for i in range(9)]", "(1).__class__", "1 << 99999", "1+\0",
     "'a'*9**9",     "sqrt(-1)+1", "exp(9999)+1", "lambda: 1", "max()+1", "0.1+0.2",
+    "1" * 150 + " apples", "3.14159265358979323846264338327950288 what comes next",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("query", HOSTILE)
 def test_hostile_input_is_answered_at_once(query):
     calculator("1+1")
-    began = time.perf_counter()
+    began = time.process_time()
     results = calculator(query)
-    assert time.perf_counter() - began < 0.05
+    assert time.process_time() - began < 0.05
     assert len(results) <= 1
 
 
-@given(st.text())
+@settings(deadline=1000)
+@given(st.text() | st.text("0123456789.,+-*/()! abe"))
 def test_any_text_gives_at_most_one_result(query):
     assert len(calculator(query)) <= 1
 
