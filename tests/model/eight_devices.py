@@ -1,5 +1,6 @@
 """Run by test_sharding.py on eight simulated devices: loss and gradients on every mesh equal one device's."""
 
+import dataclasses
 from functools import partial
 
 import jax
@@ -46,14 +47,12 @@ def main() -> None:
     rng = np.random.default_rng(0)
     segments = np.sort(rng.integers(1, 4, (16, 24), dtype=np.int32), axis=1)
     batch = Batch(rng.integers(0, 64, (16, 24), dtype=np.int32), segments, rng.random((16, 24), dtype=np.float32))
-    for bias in ("per_layer", "shared"):
-        config = ModelConfig(
-            num_layers=3, d_model=32, num_heads=8, d_head=8, d_ff=64, vocab_size=64, relative_bias=bias
-        )
-        for sizes in SIZES:
-            compare(config, batch, sizes, "none")
-        for remat in ("minimal", "full"):
-            compare(config, batch, SIZES[0], remat)
+    plain = ModelConfig(num_layers=2, d_model=32, num_heads=8, d_head=8, d_ff=64, vocab_size=64)
+    for sizes in SIZES:
+        compare(plain, batch, sizes, "none")
+    for remat in ("minimal", "full"):
+        compare(plain, batch, SIZES[0], remat)
+    compare(dataclasses.replace(plain, relative_bias="shared"), batch, SIZES[0], "none")
     print("equal")
 
 
