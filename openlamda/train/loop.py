@@ -71,6 +71,8 @@ def run(recipe: Recipe, directory: Path, names: list[str], report: Callable[[dic
     `names` are entity names that made rows may use; `report` is given the metrics of every `log_every` steps. SIGTERM
     ends the run after the step at work, its state saved (Stopped).
     """
+    if recipe.optimizer.name == "muon" and any(size > 1 for size in recipe.mesh.values()):
+        raise UserError("optimizer: muon works on one device, expected adamw or adafactor on a mesh of several")
     directory.mkdir(parents=True, exist_ok=True)
     resolved = msgspec.json.format(msgspec.json.encode(recipe))
     recipe_file = directory / "recipe.json"

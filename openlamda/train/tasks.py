@@ -155,8 +155,7 @@ def sources(
     """A source for each task of the mixture. Raises UserError for an unknown task, shares that do not sum to 1, or
     missing data.
     """
-    if abs(sum(mixture.values()) - 1) > 1e-6 or min(mixture.values()) <= 0:
-        raise UserError(f"mixture: the shares sum to {sum(mixture.values()):g}, expected positive ones that sum to 1")
+    check_shares(mixture)
     for task in mixture:
         if task not in TASKS:
             raise UserError(f"mixture: no task {task!r}, expected one of {', '.join(TASKS)}")
@@ -188,6 +187,12 @@ def common_words(folder: Path, count: int = 8000) -> list[str]:
         if len(found) >= count:
             break
     return list(found)[:count]
+
+
+def check_shares(mixture: dict[str, float]) -> None:
+    """Raises UserError for shares that are not positive or do not sum to 1."""
+    if abs(sum(mixture.values()) - 1) > 1e-6 or min(mixture.values()) <= 0:
+        raise UserError(f"mixture: the shares sum to {sum(mixture.values()):g}, expected positive ones that sum to 1")
 
 
 def short_replies(folder: Path) -> list[str]:

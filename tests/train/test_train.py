@@ -239,6 +239,12 @@ def test_a_mesh_of_one_device_trains_as_no_mesh_does(tmp_path, recipe):
     assert mesh == pytest.approx(plain, rel=1e-4)
 
 
+def test_muon_on_several_devices_is_refused_before_anything_is_written(tmp_path, recipe):
+    with pytest.raises(UserError, match="muon works on one device"):
+        run(dataclasses.replace(recipe, mesh={"data": 2}, optimizer=Optimizer(name="muon")), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_adafactor_treats_each_layer_apart():
     """One layer's update is the same in whatever company."""
     config = dataclasses.replace(TINY, num_layers=2, d_model=128, d_head=64, d_ff=128)
