@@ -12,10 +12,9 @@ import jax
 import jax.numpy as jnp
 
 from openlamda.model import transformer
+from openlamda.model.attention import HIDDEN, attend, bias_of_distance
 from openlamda.model.config import ModelConfig
 from openlamda.model.params import Params
-
-HIDDEN = -1e30
 
 
 class Cache(NamedTuple):
@@ -35,7 +34,7 @@ def empty_cache(config: ModelConfig) -> Cache:
 def _prefix_bias(params: Params, layer: Params, cache: Cache, position_T: jax.Array, config: ModelConfig) -> jax.Array:
     """Bias [H, T, S] from new positions to the prefix, hidden where it is padding."""
     place_S = jnp.arange(cache.keys_LHSK.shape[2])
-    bias_HTS = transformer.bias_of_distance(transformer.layer_bias(params, layer), position_T, place_S, config)
+    bias_HTS = bias_of_distance(transformer.layer_bias(params, layer), position_T, place_S, config)
     return jnp.where(place_S < cache.length, bias_HTS, HIDDEN)
 
 
@@ -54,11 +53,11 @@ def extend(
         layer, prefix_keys_HSK, prefix_values_HSK = inputs
         query_BHNK, key_BHNK, value_BHNK = transformer.project(x_BND, layer)
         table_HR = transformer.layer_bias(params, layer)
-        own_HNN = transformer.bias_of_distance(table_HR, position_N, position_N, config)
+        own_HNN = bias_of_distance(table_HR, position_N, position_N, config)
         bias = (_prefix_bias(params, layer, cache, position_N, config), jnp.where(visible_NN, own_HNN, HIDDEN))
         keys = jnp.concatenate([prefix_keys_HSK[None], key_BHNK], axis=2)
         values = jnp.concatenate([prefix_values_HSK[None], value_BHNK], axis=2)
-        mixed_BHNK = transformer.attend(query_BHNK, keys, values, jnp.concatenate(bias, axis=-1)[None])
+        mixed_BHNK = attend(query_BHNK, keys, values, jnp.concatenate(bias, axis=-1)[None])
         return transformer.close_block(x_BND, mixed_BHNK, layer), (key_BHNK[0], value_BHNK[0])
 
     inputs = (transformer.layers(params), cache.keys_LHSK, cache.values_LHSK)
@@ -115,7 +114,7 @@ def draw(
             keys_CHTK = jax.lax.dynamic_update_slice(keys_CHTK, key_CHTK, (0, 0, t, 0))
             values_CHTK = jax.lax.dynamic_update_slice(values_CHTK, value_CHTK, (0, 0, t, 0))
             table_HR = transformer.layer_bias(params, layer)
-            own_HTS = transformer.bias_of_distance(table_HR, position, cache.length + place_T, config)
+            own_HTS = bias_of_distance(table_HR, position, cache.length + place_T, config)
             to_own = jnp.einsum("chtk,chsk->chts", query_CHTK, keys_CHTK) + jnp.where(place_T <= t, own_HTS, HIDDEN)
             to_prefix = jnp.einsum("chtk,hsk->chts", query_CHTK, prefix_keys_HSK)
             to_prefix += _prefix_bias(params, layer, cache, position, config)

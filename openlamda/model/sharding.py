@@ -84,9 +84,7 @@ def take(table: jax.Array, index: jax.Array, *axes: str | None) -> jax.Array:
 
 
 def summed(equation: str, x: jax.Array, weight: jax.Array, *axes: str | None) -> jax.Array:
-    """einsum over an axis that is split over `model`: partial sums, then scattered by the axes of the result."""
-    if not on_mesh():
-        return jnp.einsum(equation, x, weight)
+    """einsum on a mesh over an axis that is split over `model`: partial sums, then scattered by the result's axes."""
     whole = (None if axis == "sequence" else RULES[axis] for axis in axes)
     partial = jnp.einsum(equation, x, weight, out_sharding=P(*whole, unreduced=frozenset(("model",))))
     return reshard(partial, spec(axes))

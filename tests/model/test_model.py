@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from openlamda.errors import UserError
-from openlamda.model import transformer, weights
+from openlamda.model import attention, transformer, weights
 from openlamda.model.config import PRESETS, ModelConfig
 from openlamda.model.params import count, init
 
@@ -33,7 +33,7 @@ def test_totals(preset, relative_bias, total):
 def test_buckets_of_t5():
     first = {16: 16, 19: 17, 21: 18, 24: 19, 27: 20, 31: 21, 35: 22, 40: 23, 46: 24, 52: 25, 59: 26, 67: 27, 77: 28,
              87: 29, 99: 30, 113: 31}  # fmt: skip
-    buckets = transformer.distance_buckets(PRESETS["137b"])
+    buckets = attention.distance_buckets(PRESETS["137b"])
     assert buckets[:16].tolist() == list(range(16))
     for distance, bucket in first.items():
         assert buckets[distance] == bucket
@@ -63,7 +63,7 @@ def test_attention_equals_plain_numpy():
     bias = rng.normal(size=(1, 2, 3, 3)).astype(np.float32)
     logits = q @ k.swapaxes(-1, -2) + bias
     shares = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
-    np.testing.assert_allclose(transformer.attend(*map(jnp.asarray, (q, k, v, bias))), shares @ v, atol=1e-5)
+    np.testing.assert_allclose(attention.attend(*map(jnp.asarray, (q, k, v, bias))), shares @ v, atol=1e-5)
 
 
 def test_weights_survive_the_disk(tmp_path):

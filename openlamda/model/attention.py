@@ -1,0 +1,110 @@
+"""T5 relative attention: the bias of distances, and softmax attention over them, causal and inside segments.
+
+Axes: B batch, T query tokens, S key tokens, H heads, K head size, R buckets of relative distance.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from openlamda.model.config import ModelConfig
+from openlamda.model.products import total
+from openlamda.model.sharding import take
+
+HIDDEN = -1e30  # added to the logit of a key that may not be seen
+BLOCK = 128  # queries that are attended from at once, or an eighth of a longer row
+
+
+def distance_buckets(config: ModelConfig) -> np.ndarray:
+    """Bucket of each distance 0 ... max_distance, int32[max_distance + 1]: half the buckets exact, then logarithmic,
+    all of them for the past (T5, causal form). Computed in float64 once, so that no dtype moves a boundary.
+    """
+    exact = config.num_buckets // 2
+    distance = np.arange(config.max_distance + 1)
+    ratio = np.log(np.maximum(distance, exact) / exact) / np.log(config.max_distance / exact)
+    logarithmic = np.minimum(exact + (ratio * (config.num_buckets - exact)).astype(np.int32), config.num_buckets - 1)
+    return np.where(distance < exact, distance, logarithmic).astype(np.int32)
+
+
+def bias_of_distance(table_HR: jax.Array, query_position: jax.Array, key_position: jax.Array, config: ModelConfig):
+    """Attention bias of one layer, [..., H, T, S], for positions int32[..., T] and int32[..., S]; the future is 0."""
+    distance = jnp.clip(query_position[..., :, None] - key_position[..., None, :], 0, config.max_distance)
+    bucket = jnp.asarray(distance_buckets(config))[distance]
+    return jnp.moveaxis(take(table_HR.T, bucket, *(None,) * bucket.ndim, "heads"), -1, -3)
+
+
+def attend(query_BHTK: jax.Array, key_BHSK: jax.Array, value_BHSK: jax.Array, bias_BHTS: jax.Array) -> jax.Array:
+    """Softmax attention [B, H, T, K]; `bias_BHTS` is the relative bias, HIDDEN where a key may not be seen.
+
+    Logits and softmax are float32 and not divided by sqrt(K): the spread of `query` holds that (T5). Heads stand before
+    tokens because a CPU multiplies such batches of matrices several times faster.
+    """
+    logits_BHTS = jnp.einsum("bhtk,bhsk->bhts", query_BHTK, key_BHSK, preferred_element_type=jnp.float32) + bias_BHTS
+    weights_BHTS = jax.nn.softmax(logits_BHTS, axis=-1).astype(value_BHSK.dtype)
+    return jnp.einsum("bhts,bhsk->bhtk", weights_BHTS, value_BHSK)
+
+
+def attend_rows(
+    query_BHTK: jax.Array,
+    key_BHTK: jax.Array,
+    value_BHTK: jax.Array,
+    table_HR: jax.Array,
+    segments_BT: jax.Array,
+    config: ModelConfig,
+    *,
+    lean: bool,
+) -> jax.Array:
+    """Attention [B, H, T, K] of packed rows to themselves: causal, and inside a segment.
+
+    Block after block of queries, each against the keys up to its own end: the future half of the T x T scores is never
+    made, and no more than one block's at a time. `lean` makes a block's scores again in the backward pass.
+    """
+    T = query_BHTK.shape[2]
+    block = max(BLOCK, -(-T // 8))
+
+    def one(start: int, query, key, value, table_HR):
+        end = min(start + block, T)
+        position_t, position_S = jnp.arange(start, end), jnp.arange(end)
+        same_BtS = segments_BT[:, start:end, None] == segments_BT[:, None, :end]
+        mask_B1tS = jnp.where((position_t[:, None] >= position_S) & same_BtS, 0.0, HIDDEN)[:, None]
+        bias_HtS = bias_of_distance(table_HR, position_t, position_S, config).astype(jnp.float32)
+        return _attend_block(query[:, :, start:end], key[:, :, :end], value[:, :, :end], bias_HtS, mask_B1tS)
+
+    mixed = []
+    for start in range(0, T, block):
+        part = partial(one, start)
+        mixed.append((jax.checkpoint(part) if lean else part)(query_BHTK, key_BHTK, value_BHTK, table_HR))
+    return jnp.concatenate(mixed, axis=2)
+
+
+@jax.custom_vjp
+def _attend_block(query, key, value, bias_HTS, mask_B1TS):
+    return attend(query, key, value, bias_HTS + mask_B1TS)
+
+
+def _forward(query, key, value, bias_HTS, mask_B1TS):
+    logits_BHTS = jnp.einsum("bhtk,bhsk->bhts", query, key, preferred_element_type=jnp.float32)
+    weights_BHTS = jax.nn.softmax(logits_BHTS + (bias_HTS + mask_B1TS), axis=-1).astype(value.dtype)
+    mixed_BHTK = jnp.einsum("bhts,bhsk->bhtk", weights_BHTS, value)
+    return mixed_BHTK, (query, key, value, weights_BHTS, mixed_BHTK)
+
+
+def _backward(saved, grad_BHTK):
+    """Softmax's gradient is w (g - sum of w g) over the keys, and that sum is the output times its gradient."""
+    query, key, value, weights_BHTS, mixed_BHTK = saved
+    grad_weights = jnp.einsum("bhtk,bhsk->bhts", grad_BHTK, value, preferred_element_type=jnp.float32)
+    mean_BHT1 = jnp.sum((grad_BHTK * mixed_BHTK).astype(jnp.float32), axis=-1, keepdims=True)
+    grad_logits = weights_BHTS * (grad_weights - mean_BHT1)
+    low = grad_logits.astype(query.dtype)
+    return (
+        jnp.einsum("bhts,bhsk->bhtk", low, key),
+        jnp.einsum("bhst,bhtk->bhsk", low.swapaxes(2, 3), query),
+        jnp.einsum("bhst,bhtk->bhsk", weights_BHTS.swapaxes(2, 3), grad_BHTK),
+        total(grad_logits),
+        None,
+    )
+
+
+_attend_block.defvjp(_forward, _backward)

@@ -1,0 +1,72 @@
+"""Products of activations with weights, their gradients arranged for a CPU; on a mesh as the sharding has it.
+
+The weight's gradient is x^T g. Left to itself, XLA writes it as (g^T x)^T and transposes g, the larger of the two
+wherever a layer widens: for the feed-forward of the `nano` model that takes more time than all of its products.
+Axes: B batch, T tokens, D model, H heads, K head size, F feed-forward, V vocabulary, I in, O out.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from openlamda.model.sharding import on_mesh, summed
+
+
+def linear(x: jax.Array, weight: jax.Array) -> jax.Array:
+    """x [..., I] times weight [I, O]: [..., O]."""
+    return x @ weight if on_mesh() else _linear(x, weight)
+
+
+def to_heads(x_BTD: jax.Array, weight_DHK: jax.Array) -> jax.Array:
+    """[B, H, T, K]: what each head takes of x."""
+    if on_mesh():
+        return jnp.einsum("btd,dhk->bhtk", x_BTD, weight_DHK)
+    D, H, K = weight_DHK.shape
+    return linear(x_BTD, weight_DHK.reshape(D, H * K)).reshape(*x_BTD.shape[:2], H, K).swapaxes(1, 2)
+
+
+def from_heads(mixed_BHTK: jax.Array, weight_HKD: jax.Array) -> jax.Array:
+    """[B, T, D]: the sum of what all heads give."""
+    if on_mesh():
+        return summed("bhtk,hkd->btd", mixed_BHTK, weight_HKD, "batch", "sequence", None)
+    B, H, T, K = mixed_BHTK.shape
+    return linear(mixed_BHTK.swapaxes(1, 2).reshape(B, T, H * K), weight_HKD.reshape(H * K, -1))
+
+
+def narrow(x_BTF: jax.Array, weight_FD: jax.Array) -> jax.Array:
+    """[B, T, D]: x times a weight whose sum over F is split over `model`."""
+    if on_mesh():
+        return summed("btf,fd->btd", x_BTF, weight_FD, "batch", "sequence", None)
+    return linear(x_BTF, weight_FD)
+
+
+def to_vocabulary(x_BTD: jax.Array, embed_VD: jax.Array) -> jax.Array:
+    """[B, T, V] float32: x times each row of the embedding."""
+    if on_mesh() or x_BTD.dtype != jnp.float32:
+        return jnp.einsum("...d,vd->...v", x_BTD, embed_VD, preferred_element_type=jnp.float32)
+    return linear(x_BTD, embed_VD.T)
+
+
+@jax.custom_vjp
+def _linear(x: jax.Array, weight: jax.Array) -> jax.Array:
+    return x @ weight
+
+
+def _forward(x: jax.Array, weight: jax.Array):
+    return x @ weight, (x, weight)
+
+
+def _backward(saved: tuple[jax.Array, jax.Array], grad: jax.Array) -> tuple[jax.Array, jax.Array]:
+    x, weight = saved
+    x_NI, grad_NO = x.reshape(-1, x.shape[-1]), grad.reshape(-1, grad.shape[-1])
+    wider = grad_NO.shape[1] >= x_NI.shape[1]
+    return grad @ weight.T, x_NI.T @ grad_NO if wider else (grad_NO.T @ x_NI).T
+
+
+_linear.defvjp(_forward, _backward)
+
+
+def total(x: jax.Array) -> jax.Array:
+    """The sum of x [B, ...] over B; as a product, since a CPU sums over a leading axis thirty times slower."""
+    if on_mesh():
+        return jnp.sum(x, axis=0)
+    return (jnp.ones((1, x.shape[0]), x.dtype) @ x.reshape(x.shape[0], -1)).reshape(x.shape[1:])
