@@ -39,22 +39,21 @@ def rows(arguments: argparse.Namespace, vocab_size: int) -> tuple[np.ndarray, np
 def ours(arguments: argparse.Namespace) -> tuple[Step, dict[str, Any]]:
     """One step of openlamda's trainer; what it computes, and where."""
     import jax
-    import jax.numpy as jnp
 
     from openlamda.model import params as weights
     from openlamda.model.config import PRESETS
     from openlamda.train import optimizer as optimizers
     from openlamda.train.plan import flops_per_token
     from openlamda.train.recipe import Optimizer
-    from openlamda.train.step import Batch, State, train_step
+    from openlamda.train.step import Batch, fresh, train_step
 
     config = PRESETS[arguments.preset]
     tokens, segments = rows(arguments, config.vocab_size)
     tx = optimizers.build(Optimizer(name=arguments.optimizer, warmup_steps=1), steps=1000)
     params = weights.init(config, jax.random.key(0))
-    state = State(jnp.int32(0), params, tx.init(params))
+    state = fresh(params, tx)
     batch = Batch(tokens, segments, np.ones(tokens.shape, np.float32))
-    options: dict[str, Any] = {"remat": arguments.remat, "dtype": jnp.dtype(arguments.dtype)}
+    options: dict[str, Any] = {"remat": arguments.remat, "dtype": arguments.dtype}
 
     def step() -> None:
         nonlocal state
@@ -75,7 +74,7 @@ def product(arguments: argparse.Namespace) -> tuple[Step, dict[str, Any]]:
     import jax.numpy as jnp
 
     side = 1024 if jax.default_backend() == "cpu" else 8192
-    square = jnp.ones((side, side), jnp.dtype(arguments.dtype))
+    square = jnp.ones((side, side), arguments.dtype)
     multiply = jax.jit(lambda x: x @ x)
     return lambda: [multiply(square).block_until_ready() for _ in range(5)], {"flops": 5 * 2 * side**3}
 

@@ -6,8 +6,11 @@ looking where the same three tokens stood before, and the last layer by taking t
 Training is free to change all of it. Half of the D model axes begin with the token, a sixth each with the three before.
 """
 
+from collections.abc import Mapping
+
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from openlamda.errors import UserError
 from openlamda.model.config import ModelConfig
@@ -18,7 +21,7 @@ SURE = 8.0  # bias of a head that looks at one distance only: e^8 to one
 MATCH = 5.0  # attention logit for each of the three tokens that agrees
 
 
-def lay_copying(params: Params, config: ModelConfig, seed: int) -> Params:
+def lay_copying(params: Mapping[str, ArrayLike], config: ModelConfig, seed: int) -> Params:
     """The weights of `params.init` with the circuit in.
 
     Raises UserError for a shape that has no room: it takes 2 layers, 4 heads, d_head >= d_model / 2, a bias a layer.
@@ -61,4 +64,4 @@ def lay_copying(params: Params, config: ModelConfig, seed: int) -> Params:
     new["value"][last, :, head], new["out"][last, head] = 0.0, 0.0
     new["value"][last, :token, head, :token] = np.eye(token)
     new["out"][last, head, :token, :token] = -np.eye(token)
-    return {name: jnp.asarray(value, params[name].dtype) for name, value in new.items()}
+    return {name: jnp.asarray(value) for name, value in new.items()}

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from openlamda.model.config import ModelConfig
+from openlamda.model.sharding import on_mesh, spec
 
 Params = dict[str, jax.Array]
 
@@ -52,14 +53,15 @@ def count(config: ModelConfig) -> int:
 
 
 def init(config: ModelConfig, key: jax.Array) -> Params:
-    """First values of all weights, float32."""
+    """First values of all weights, float32; on a mesh each device makes its own part, and they are the same values."""
     params = {}
     for (name, weight), name_key in zip(table(config).items(), jax.random.split(key, len(table(config))), strict=True):
+        place = spec(weight.axes) if on_mesh() else None
         if weight.init == "ones":
-            params[name] = jnp.ones(weight.shape)
+            params[name] = jnp.ones(weight.shape, out_sharding=place)
         elif weight.init == "normal":
-            params[name] = weight.std * jax.random.normal(name_key, weight.shape)
+            params[name] = weight.std * jax.random.normal(name_key, weight.shape, out_sharding=place)
         else:
             bound = weight.std * 3**0.5
-            params[name] = jax.random.uniform(name_key, weight.shape, minval=-bound, maxval=bound)
+            params[name] = jax.random.uniform(name_key, weight.shape, minval=-bound, maxval=bound, out_sharding=place)
     return params

@@ -11,7 +11,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import AxisType, Mesh, get_abstract_mesh, reshard
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, get_abstract_mesh, get_mesh, reshard
 from jax.sharding import PartitionSpec as P
 from jax.typing import ArrayLike
 
@@ -61,8 +62,11 @@ def spec(axes: Sequence[str | None]) -> P:
 
 
 def put(x: ArrayLike, *axes: str | None) -> jax.Array:
-    """An array of the host onto its devices, split by its axes."""
-    return jax.device_put(x, spec(axes)) if on_mesh() else jnp.asarray(x)
+    """An array that every host has, onto the devices, split by its axes."""
+    if not on_mesh():
+        return jnp.asarray(x)
+    cells = np.asarray(x)
+    return jax.make_array_from_callback(cells.shape, NamedSharding(get_mesh(), spec(axes)), lambda part: cells[part])
 
 
 def place(x: jax.Array, *axes: str | None) -> jax.Array:

@@ -6,11 +6,13 @@ Read and written atomically; no pickle.
 import dataclasses
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import jax.numpy as jnp
 import msgspec
 import numpy as np
+from jax.typing import ArrayLike
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
@@ -19,10 +21,12 @@ from openlamda.model.config import ModelConfig
 from openlamda.model.params import Params, table
 
 
-def save(directory: Path, params: Params, config: ModelConfig, tokenizer: bytes, dtype: str = "bfloat16") -> None:
+def save(
+    directory: Path, params: Mapping[str, ArrayLike], config: ModelConfig, tokenizer: bytes, dtype: str = "bfloat16"
+) -> None:
     """Write a model directory; each file appears whole or not at all."""
     directory.mkdir(parents=True, exist_ok=True)
-    arrays = {name: np.asarray(array.astype(dtype)) for name, array in params.items()}
+    arrays = {name: np.asarray(array).astype(jnp.dtype(dtype)) for name, array in params.items()}
     temporary = directory / "model.safetensors.tmp"
     save_file(arrays, temporary)
     os.replace(temporary, directory / "model.safetensors")

@@ -1,31 +1,44 @@
 """Checkpoints of a run: the whole state, every so many steps, atomically (Orbax); the newest whole one is resumed."""
 
-import datetime
 import logging
 from pathlib import Path
 
 import jax
 import orbax.checkpoint as ocp
+from orbax.checkpoint import checkpoint_managers as policies
 
 from openlamda.errors import UserError
 from openlamda.train.step import State
 
 
 class Checkpoints:
-    """The checkpoints in a run directory: the last few, and one every so many hours. Written while the run goes on."""
+    """The checkpoints in a run directory: the last few, the best, and one every so many hours.
+
+    They are written while the run goes on, by all of its hosts.
+    """
 
     def __init__(self, directory: Path, keep_last: int = 2, keep_hours: float = 0):
         self._directory = directory.absolute()
-        options = ocp.CheckpointManagerOptions(
-            max_to_keep=keep_last,
-            keep_time_interval=datetime.timedelta(hours=keep_hours) if keep_hours else None,
-            create=True,
-        )
+        kept: list[policies.PreservationPolicy] = [
+            policies.LatestN(keep_last),
+            policies.BestN(
+                get_metric_fn=lambda metrics: -metrics["validation_loss"], n=1, keep_checkpoints_without_metrics=False
+            ),
+        ]
+        if keep_hours:
+            kept.append(policies.EveryNSeconds(int(keep_hours * 3600)))
+        options = ocp.CheckpointManagerOptions(preservation_policy=policies.AnyPreservationPolicy(kept), create=True)
         self._manager = ocp.CheckpointManager(self._directory, options=options)
 
-    def save(self, state: State) -> None:
-        """Write the state under its step."""
-        self._manager.save(int(state.step), args=ocp.args.StandardSave(state._asdict()))
+    def save(self, state: State, validation_loss: float | None = None) -> None:
+        """Write the state under its step; the least validation loss is the best."""
+        metrics = None if validation_loss is None else {"validation_loss": validation_loss}
+        self._manager.save(int(state.step), args=ocp.args.StandardSave(state._asdict()), metrics=metrics)
+
+    def best(self) -> float:
+        """The least validation loss of a kept checkpoint, infinity where there is none."""
+        found = (self._manager.metrics(step) for step in self._manager.all_steps())
+        return min((metrics["validation_loss"] for metrics in found if metrics), default=float("inf"))
 
     def restore(self, like: State) -> State | None:
         """The newest saved state that can be read, shaped and placed as `like`, on whatever mesh it was saved.

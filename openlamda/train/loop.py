@@ -4,110 +4,106 @@ Takes a recipe, leaves a run directory: recipe, metrics (JSON Lines and TensorBo
 """
 
 import dataclasses
-import json
 import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
-from itertools import islice
+from math import prod
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import msgspec
-from tensorboardX import SummaryWriter
+from jax.experimental import multihost_utils
+from jax.typing import ArrayLike
 
 from openlamda.errors import UserError
-from openlamda.model import params as weights_table
 from openlamda.model import weights
 from openlamda.model.config import PRESETS, ModelConfig
 from openlamda.model.copying import lay_copying
-from openlamda.model.sharding import make_mesh, put
+from openlamda.model.params import Params, init, table
+from openlamda.model.sharding import BATCH, make_mesh, put
 from openlamda.text.tokenizer import Tokenizer
+from openlamda.train import hosts
 from openlamda.train import optimizer as optimizers
-from openlamda.train.batches import pack
 from openlamda.train.checkpoint import Checkpoints
+from openlamda.train.feed import batches, copies, validation
+from openlamda.train.log import Log
+from openlamda.train.plan import flops_per_token
 from openlamda.train.recipe import Recipe
-from openlamda.train.step import Batch, State, said_right, train_step
-from openlamda.train.tasks import mixed, sources
+from openlamda.train.step import Batch, eval_step, fresh, said_right, train_step
+
+Report = Callable[[dict[str, float]], None]
 
 
-def start(recipe: Recipe) -> tuple[weights_table.Params, ModelConfig, Tokenizer]:
-    """First weights: fresh ones of a preset, or those of a model directory."""
+def start(recipe: Recipe) -> tuple[Params, ModelConfig, Tokenizer]:
+    """First weights, on their devices: fresh ones of a preset, or those of a model directory."""
     if recipe.start in PRESETS:
         if not recipe.tokenizer:
             raise UserError("recipe: no setting 'tokenizer'; a preset has none, `openlamda tokenizer train` makes one")
         tokenizer = Tokenizer.load(Path(recipe.tokenizer).expanduser())
         config = dataclasses.replace(PRESETS[recipe.start], vocab_size=tokenizer.vocab_size)
-        params = weights_table.init(config, jax.random.key(recipe.seed))
-        return lay_copying(params, config, recipe.seed) if recipe.copying_heads else params, config, tokenizer
+        params = init(config, jax.random.key(recipe.seed))
+        if recipe.copying_heads:
+            params = _placed(lay_copying(hosts.whole(params), config, recipe.seed), config)
+        return params, config, tokenizer
     directory = Path(recipe.start).expanduser()
     if not directory.is_dir():
         raise UserError(f"recipe: start = {recipe.start!r}, expected a directory or one of {', '.join(PRESETS)}")
-    params, config = weights.load(directory / "model" if (directory / "model").is_dir() else directory)
-    tokenizer = Tokenizer.load(
-        (directory / "model" if (directory / "model").is_dir() else directory) / "tokenizer.model"
-    )
-    return params, config, tokenizer
+    directory = directory / "model" if (directory / "model").is_dir() else directory
+    params, config = weights.load(directory)
+    return _placed(params, config), config, Tokenizer.load(directory / "tokenizer.model")
 
 
-def batches(recipe: Recipe, tokenizer: Tokenizer, names: list[str]) -> Iterator[tuple[Batch, dict[str, int]]]:
-    """The run's batches from the first on; the same recipe and data give the same ones."""
-    made = sources(recipe.mixture, Path(recipe.data).expanduser(), tokenizer, recipe.row_tokens, recipe.seed, names)
-    return pack(mixed(made, recipe.mixture), recipe.batch_rows, recipe.row_tokens, recipe.rating_weight)
+def _placed(params: Mapping[str, ArrayLike], config: ModelConfig) -> Params:
+    return {name: put(array, *table(config)[name].axes) for name, array in params.items()}
 
 
-def copies(recipe: Recipe, tokenizer: Tokenizer, names: list[str]) -> Batch:
-    """A batch of repeated texts that the run is not trained on: how well it copies is a curve of its own."""
-    made = sources({"copy": 1.0}, Path(recipe.data).expanduser(), tokenizer, recipe.row_tokens, recipe.seed + 1, names)
-    return next(pack(mixed(made, {"copy": 1.0}), recipe.batch_rows, recipe.row_tokens, recipe.rating_weight))[0]
-
-
-def run(recipe: Recipe, directory: Path, names: list[str], report: Callable[[dict[str, float]], None]) -> Path:
+def run(recipe: Recipe, directory: Path, names: list[str], report: Report) -> Path:
     """Train to the recipe's last step and return the model directory; an unfinished run in `directory` is resumed.
 
     `names` are entity names that made rows may use; `report` is given the metrics of every `log_every` steps. SIGTERM
-    ends the run after the step at work, its state saved (Stopped).
+    ends the run after the step at work, its state saved (Stopped). On several hosts (train/hosts.py) each calls this
+    with the same recipe and a directory that all of them see.
     """
     if recipe.optimizer.name == "muon" and any(size > 1 for size in recipe.mesh.values()):
         raise UserError("optimizer: muon works on one device, expected adamw or adafactor on a mesh of several")
-    directory.mkdir(parents=True, exist_ok=True)
-    resolved = msgspec.json.format(msgspec.json.encode(recipe))
+    parts = recipe.accumulate * prod(recipe.mesh.get(axis, 1) for axis in BATCH)
+    if recipe.batch_rows % parts:
+        raise UserError(
+            f"batch_rows = {recipe.batch_rows}, expected a multiple of {parts} (accumulate x replica x data)"
+        )
     recipe_file = directory / "recipe.json"
+    resolved = msgspec.json.format(msgspec.json.encode(recipe))
     if recipe_file.exists() and recipe_file.read_bytes() != resolved:
         raise UserError(f"{recipe_file}: this directory holds a run of another recipe; choose another -o")
-    recipe_file.write_bytes(resolved)
     with jax.set_mesh(make_mesh(recipe.mesh)) if recipe.mesh else nullcontext(), stopping() as stop:
+        if hosts.leads():
+            directory.mkdir(parents=True, exist_ok=True)
+            recipe_file.write_bytes(resolved)
         return _train(recipe, directory, names, report, stop)
 
 
-def _train(
-    recipe: Recipe, directory: Path, names: list[str], report: Callable[[dict[str, float]], None], stop: threading.Event
-) -> Path:
+def _train(recipe: Recipe, directory: Path, names: list[str], report: Report, stop: threading.Event) -> Path:
     # ---- start or resume
     params, config, tokenizer = start(recipe)
-    params = {name: put(array, *weights_table.table(config)[name].axes) for name, array in params.items()}
     optimizer = optimizers.build(recipe.optimizer, recipe.steps)
-    state = State(jnp.int32(0), params, optimizer.init(params))
+    state = fresh(params, optimizer)
     checkpoints = Checkpoints(directory / "checkpoints", recipe.keep_last, recipe.keep_hours)
     state = checkpoints.restore(state) or state
     first = int(state.step)
-    stream = islice(batches(recipe, tokenizer, names), first, recipe.steps)
+    feed = batches(recipe, tokenizer, names, first)
     unseen = _split(copies(recipe, tokenizer, names))
+    held_back = [_split(batch) for batch in validation(recipe, tokenizer, names)]
 
     # ---- step, log, save
-    peak = matmul_peak()
-    flops_per_token = 6 * sum(array.size for name, array in params.items() if not name.startswith("norm"))
-    meter = Counter()
-    with (
-        closing(checkpoints),  # what is being written is finished, however the run ends
-        SummaryWriter(str(directory / "tensorboard")) as board,
-        (directory / "metrics.jsonl").open("a") as log,
-    ):
-        clock = time.perf_counter()
-        for step, (batch, counts) in enumerate(stream, first + 1):
+    flops = flops_per_token(config, recipe.row_tokens)
+    peak = matmul_peak(recipe.dtype)
+    meter, logged, clock = Counter(), first, time.perf_counter()
+    with closing(checkpoints), closing(Log(directory, first)) if hosts.leads() else nullcontext() as log:
+        for step, (batch, counts) in enumerate(feed, first + 1):
             state, metrics = train_step(
                 state,
                 _split(batch),
@@ -115,28 +111,34 @@ def _train(
                 optimizer=optimizer,
                 remat=recipe.remat,
                 dtype=jnp.dtype(recipe.dtype),
+                accumulate=recipe.accumulate,
             )
             meter.update(counts)
-            if step % recipe.log_every == 0 or step == recipe.steps:
+            last, ending = step == recipe.steps, _asked_to_end(stop, step)
+            saving = step % recipe.checkpoint_every == 0 or last or ending
+            validated = mean_loss(state.params, held_back, config) if saving and held_back else None
+            if step % recipe.log_every == 0 or last or validated is not None:
                 values = {name: float(value) for name, value in metrics.items()}
                 seconds, clock = time.perf_counter() - clock, time.perf_counter()
                 tokens = sum(meter.values())
-                rate = tokens / seconds
-                values |= {"step": step, "steps": recipe.steps, "tokens_per_second": rate}
-                values |= {"share_of_peak": rate * flops_per_token / peak}
-                values |= {"seconds_left": (recipe.steps - step) * seconds / min(recipe.log_every, step - first)}
+                values |= {"step": step, "steps": recipe.steps, "tokens_per_second": tokens / seconds}
+                values |= {"share_of_peak": tokens / seconds * flops / peak}
+                values |= {"seconds_left": (recipe.steps - step) * seconds / (step - logged)}
                 values |= {"copied": float(said_right(state.params, unseen, config=config))}
+                values |= {} if validated is None else {"validation_loss": validated}
                 values |= {f"share/{task}": meter[task] / tokens for task in recipe.mixture}
-                meter.clear()
-                log.write(json.dumps(values) + "\n")
-                log.flush()
-                for name in ("loss", "copied", "grad_norm", "tokens_per_second", "share_of_peak"):
-                    board.add_scalar(name, values[name], step)
-                report(values)
-            if step % recipe.checkpoint_every == 0 or step == recipe.steps or stop.is_set():
-                checkpoints.save(state)
-                weights.save(directory / "model", state.params, config, tokenizer.model, dtype="float32")
-            if stop.is_set() and step < recipe.steps:
+                meter, logged = Counter(), step
+                if log:
+                    log.write(values)
+                    report(values)
+            if saving:
+                best = validated is not None and validated < checkpoints.best()
+                checkpoints.save(state, validated)
+                arrays = hosts.whole(state.params)
+                for name in ("model", "best") if best else ("model",):
+                    if hosts.leads():
+                        weights.save(directory / name, arrays, config, tokenizer.model, dtype="float32")
+            if ending and not last:
                 raise Stopped(f"stopped at step {step} of {recipe.steps}; the same command goes on from there")
     return directory / "model"
 
@@ -145,15 +147,24 @@ def _split(batch: Batch) -> Batch:
     return Batch(*(put(cells, "batch", None) for cells in batch))
 
 
+def mean_loss(params: Params, given: list[Batch], config: ModelConfig) -> float:
+    """Nats a learned token."""
+    sums = [eval_step(params, batch, config=config) for batch in given]
+    return float(sum(total for total, _ in sums)) / max(float(sum(count for _, count in sums)), 1.0)
+
+
 class Stopped(Exception):
     """The run was asked to end, and has saved its state."""
 
 
 @contextmanager
 def stopping() -> Iterator[threading.Event]:
-    """An event that SIGTERM sets; schedulers send it some time before they kill."""
+    """An event that SIGTERM sets; schedulers send it some time before they kill.
+
+    Of several hosts each may hear of it at another step: there JAX's own service listens, and `_asked_to_end` asks it.
+    """
     asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread() or jax.process_count() > 1:
         yield asked
         return
     before = signal.signal(signal.SIGTERM, lambda *_: asked.set())
@@ -163,9 +174,15 @@ def stopping() -> Iterator[threading.Event]:
         signal.signal(signal.SIGTERM, before)
 
 
-def matmul_peak() -> float:
-    """FLOP/s of a large float32 matrix product here, the best of five."""
-    square = jnp.ones((1024, 1024))
+def _asked_to_end(stop: threading.Event, step: int) -> bool:
+    return multihost_utils.reached_preemption_sync_point(step) if jax.process_count() > 1 else stop.is_set()
+
+
+def matmul_peak(dtype: str) -> float:
+    """FLOP/s of a large product of `dtype` on all devices of the run, from the best of five on one."""
+    cpu = jax.default_backend() == "cpu"
+    side = 1024 if cpu else 8192
+    square = jnp.ones((side, side), dtype)
     product = jax.jit(lambda x: x @ x)
     product(square).block_until_ready()
     best = float("inf")
@@ -173,4 +190,4 @@ def matmul_peak() -> float:
         began = time.perf_counter()
         product(square).block_until_ready()
         best = min(best, time.perf_counter() - began)
-    return 2 * 1024**3 / best
+    return 2 * side**3 / best * (jax.process_count() if cpu else jax.device_count())

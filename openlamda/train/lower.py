@@ -54,7 +54,7 @@ def _lower(preset: str, mesh: dict[str, int], rows: int, sequence: int, remat: A
 
         params = {name: shaped(w.shape, jnp.float32, w.axes) for name, w in table(config).items()}
         tx = optimizers.build(Optimizer(name=optimizer), steps=1000)
-        state = State(shaped((), jnp.int32, ()), params, jax.eval_shape(tx.init, params))
+        state = State(shaped((), jnp.int32, ()), shaped((), jnp.int32, ()), params, jax.eval_shape(tx.init, params))
         cells = (rows, sequence), ("batch", None)
         batch = Batch(*(shaped(cells[0], dtype, cells[1]) for dtype in (jnp.int32, jnp.int32, jnp.float32)))
         began = time.perf_counter()

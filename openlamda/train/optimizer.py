@@ -4,7 +4,9 @@ import math
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
+from jax.typing import ArrayLike
 from optax.contrib import MuonDimensionNumbers, muon
 
 from openlamda.train.recipe import Optimizer
@@ -22,11 +24,25 @@ MATRICES = {
 
 
 def schedule(rate: float, recipe: Optimizer, steps: int) -> optax.Schedule:
-    """Learning rate by step: linear warm-up to `rate`, constant, then linear to zero over the last `decay_steps`."""
-    parts = [optax.linear_schedule(rate / max(1, recipe.warmup_steps), rate, recipe.warmup_steps)]
-    parts.append(optax.constant_schedule(rate))
-    parts.append(optax.linear_schedule(rate, 0.0, max(1, recipe.decay_steps)))
-    return optax.join_schedules(parts, [recipe.warmup_steps, steps - recipe.decay_steps])
+    """Learning rate by step, linear to zero over the last `decay_steps` in any case.
+
+    constant and cosine (to zero at the last step) begin with a linear warm-up; inverse_sqrt is T5's and Lingvo's:
+    `rate` for the warm-up's steps, then falling with one over the root of the step.
+    """
+    warm = max(1, recipe.warmup_steps)
+
+    def at(count: ArrayLike) -> jax.Array:
+        step = jnp.asarray(count, jnp.float32)
+        if recipe.schedule == "inverse_sqrt":
+            share = jnp.sqrt(warm / jnp.maximum(step, warm))
+        else:
+            share = jnp.minimum((step + 1) / warm, 1.0)
+        if recipe.schedule == "cosine":
+            done = (step - warm) / max(1, steps - warm)
+            share *= 0.5 * (1 + jnp.cos(jnp.pi * jnp.clip(done, 0, 1)))
+        return rate * share * jnp.clip((steps - step) / max(1, recipe.decay_steps), 0, 1)
+
+    return at
 
 
 def build(recipe: Optimizer, steps: int) -> optax.GradientTransformation:

@@ -9,10 +9,11 @@ class Optimizer:
     """How gradients become updates."""
 
     name: Literal["adamw", "adafactor", "muon"] = "adamw"
-    learning_rate: float = 3e-3
+    learning_rate: float = 3e-3  # the highest
     vector_rate: float = 3e-2  # Muon: of what is no matrix; embeddings and relative biases start near 1 and move far
+    schedule: Literal["constant", "cosine", "inverse_sqrt"] = "constant"  # after the warm-up (train/optimizer.py)
     warmup_steps: int = 100
-    decay_steps: int = 0  # linear to zero over the last so many steps; 0: constant
+    decay_steps: int = 0  # linear to zero over the last so many steps, whatever the schedule
     weight_decay: float = 0.01
     clip_norm: float = 1.0
 
@@ -28,6 +29,7 @@ class Recipe:
     steps: int
     batch_rows: int = 16
     row_tokens: int = 256
+    accumulate: int = 1  # parts of a batch whose gradients are added up before the update; less memory, same result
     seed: int = 0
     optimizer: Optimizer = field(default_factory=Optimizer)
     mixture: dict[str, float]  # task -> share of the tokens; tasks: train/tasks.py
@@ -37,5 +39,6 @@ class Recipe:
     dtype: Literal["float32", "bfloat16"] = "float32"  # of products; weights and optimizer are float32 in any case
     log_every: int = 20
     checkpoint_every: int = 500
-    keep_last: int = 2  # checkpoints
+    validate_batches: int = 0  # of held-back rows, whose loss is taken at each checkpoint
+    keep_last: int = 2  # checkpoints, and the one of least validation loss
     keep_hours: float = 0  # and one every so many hours; 0: none

@@ -15,7 +15,7 @@ from jax.typing import DTypeLike
 from openlamda.model import transformer
 from openlamda.model.config import ModelConfig
 from openlamda.model.params import Params
-from openlamda.model.sharding import batch_shards
+from openlamda.model.sharding import batch_shards, put
 from openlamda.model.transformer import Remat
 
 KEPT_EXACT = ("norm", "relative_bias")  # few weights, and sums that need their digits
@@ -37,9 +37,15 @@ class Batch(NamedTuple):
 class State(NamedTuple):
     """All that a run needs to go on."""
 
-    step: jax.Array
+    step: jax.Array  # int32: batches seen
+    skipped: jax.Array  # int32: those whose gradient was not finite, which changed nothing
     params: Params
     optimizer: optax.OptState
+
+
+def fresh(params: Params, optimizer: optax.GradientTransformation) -> State:
+    """The state before the first step."""
+    return State(put(np.int32(0)), put(np.int32(0)), params, jax.jit(optimizer.init)(params))
 
 
 def loss_sums(
@@ -75,7 +81,7 @@ def loss_sums(
     return sums[0], (sums[1], sums[2])
 
 
-@partial(jax.jit, static_argnames=("config", "optimizer", "remat", "dtype"), donate_argnames="state")
+@partial(jax.jit, static_argnames=("config", "optimizer", "remat", "dtype", "accumulate"), donate_argnames="state")
 def train_step(
     state: State,
     batch: Batch,
@@ -84,21 +90,44 @@ def train_step(
     optimizer: optax.GradientTransformation,
     remat: Remat = "none",
     dtype: DTypeLike = jnp.float32,
+    accumulate: int = 1,
 ) -> tuple[State, dict[str, jax.Array]]:
-    """The state after one batch, and its metrics. A step whose gradient is not finite changes nothing but the count."""
+    """The state after one batch, and its metrics. A step whose gradient is not finite changes nothing but the counts.
 
-    def mean_loss(params: Params):
-        loss, (entropy, weight) = loss_sums(params, batch, config, remat, dtype)
-        return loss / jnp.maximum(weight, 1.0), entropy / jnp.maximum(weight, 1.0)
+    `accumulate` parts of the batch are gone through one after the other; the mean is over all of it in any case.
+    """
 
-    (_, entropy), grads = jax.value_and_grad(mean_loss, has_aux=True)(state.params)
+    def sums(params: Params, part: Batch):
+        loss, (entropy, _) = loss_sums(params, part, config, remat, dtype)
+        return loss, entropy
+
+    gradient = jax.value_and_grad(sums, has_aux=True)
+    if accumulate == 1:
+        (_, entropy), grads = gradient(state.params, batch)
+    else:
+
+        def add(total, part: Batch):
+            (_, entropy), grads = gradient(state.params, part)
+            return jax.tree.map(jnp.add, total, (entropy, grads)), None
+
+        nothing = jnp.float32(0), jax.tree.map(jnp.zeros_like, state.params)
+        (entropy, grads), _ = jax.lax.scan(add, nothing, jax.tree.map(partial(_parts, accumulate), batch))
+    weight = jnp.maximum(jnp.sum(jnp.asarray(batch.weights)[:, 1:]), 1.0)
+    grads = jax.tree.map(lambda grad: grad / weight, grads)
     norm = optax.tree.norm(grads)
     finite = jnp.isfinite(norm)
     updates, new_optimizer = optimizer.update(grads, state.optimizer, state.params)
     new = (optax.apply_updates(state.params, updates), new_optimizer)
     params, opt_state = jax.tree.map(lambda a, b: jnp.where(finite, a, b), new, (state.params, state.optimizer))
-    metrics = {"loss": entropy, "grad_norm": norm, "skipped": 1 - finite.astype(jnp.int32)}
-    return State(state.step + 1, params, opt_state), metrics
+    skipped = state.skipped + 1 - finite.astype(jnp.int32)
+    metrics = {"loss": entropy / weight, "grad_norm": norm, "skipped": skipped}
+    return State(state.step + 1, skipped, params, opt_state), metrics
+
+
+def _parts(count: int, cells_BT: Array) -> jax.Array:
+    """[count, B / count, T]: neighbouring rows go to different parts, so that each device keeps its own rows."""
+    B, T = cells_BT.shape
+    return jnp.moveaxis(jnp.asarray(cells_BT).reshape(B // count, count, T), 1, 0)
 
 
 @partial(jax.jit, static_argnames="config")

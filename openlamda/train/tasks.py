@@ -150,10 +150,18 @@ class Source:
 
 
 def sources(
-    mixture: dict[str, float], folder: Path, tokenizer: Tokenizer, limit: int, seed: int, names: list[str]
+    mixture: dict[str, float],
+    folder: Path,
+    tokenizer: Tokenizer,
+    limit: int,
+    seed: int,
+    names: list[str],
+    *,
+    held: bool = False,
 ) -> dict[str, Source]:
-    """A source for each task of the mixture. Raises UserError for an unknown task, shares that do not sum to 1, or
-    missing data.
+    """A source for each task of the mixture; `held`: of held-back rows instead of those to train on.
+
+    Raises UserError for an unknown task, shares that do not sum to 1, or missing data.
     """
     check_shares(mixture)
     for task in mixture:
@@ -173,7 +181,7 @@ def sources(
         else:
             reader = _READERS[task]
             if reader not in read:
-                read[reader] = [row for row in reader(folder) if not held_back(row.id)]
+                read[reader] = [row for row in reader(folder) if held_back(row.id) == held]
             rows = read[reader]
         made[task] = Source(task, rows, grammar, limit, seed)
     return made

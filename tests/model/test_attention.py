@@ -1,5 +1,8 @@
 """Attention by blocks equals attention over the whole square, in values and gradients; products equal plain ones."""
 
+from collections.abc import Callable
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -28,27 +31,26 @@ def inputs(T: int, dtype):
     return (query, key, value, table_HR), segments_BT, grad
 
 
-def gradients(function, given, grad):
-    return jax.grad(lambda given: jnp.sum((function(*given) * grad).astype(jnp.float32)))(given)
+def gradients(function: Callable, given, grad):
+    return jax.jit(jax.grad(lambda given: jnp.sum((function(*given) * grad).astype(jnp.float32))))(given)
 
 
 @pytest.mark.parametrize(("T", "lean"), [(20, False), (300, False), (1030, True)])  # one block, three, eight of 129
 def test_blocks_equal_the_square(T, lean):
     given, segments_BT, grad = inputs(T, jnp.float32)
 
-    def blocks(*given):
-        return attention.attend_rows(*given, segments_BT, CONFIG, lean=lean)
-
-    np.testing.assert_allclose(blocks(*given), square(*given, segments_BT), atol=2e-5)
-    found = gradients(blocks, given, grad)
-    expected = gradients(lambda *given: square(*given, segments_BT), given, grad)
+    blocks = partial(attention.attend_rows, segments_BT=segments_BT, config=CONFIG, lean=lean)
+    whole = partial(square, segments_BT=segments_BT)
+    np.testing.assert_allclose(jax.jit(blocks)(*given), jax.jit(whole)(*given), atol=2e-5)
+    found, expected = gradients(blocks, given, grad), gradients(whole, given, grad)
     for name, a, b in zip(("query", "key", "value", "table"), found, expected, strict=True):
         np.testing.assert_allclose(a, b, atol=3e-5 * float(jnp.max(jnp.abs(b))), err_msg=name)
 
 
 def test_blocks_equal_the_square_in_bfloat16():
     given, segments_BT, _ = inputs(300, jnp.bfloat16)
-    blocks = attention.attend_rows(*given, segments_BT, CONFIG, lean=False)
+    query, key, value, table_HR = given
+    blocks = attention.attend_rows(query, key, value, table_HR, segments_BT, CONFIG, lean=False)
     difference = blocks.astype(jnp.float32) - square(*given, segments_BT).astype(jnp.float32)
     assert jnp.max(jnp.abs(difference)) < 1e-3
 
@@ -56,9 +58,7 @@ def test_blocks_equal_the_square_in_bfloat16():
 def test_no_array_of_all_scores_is_made():
     given, segments_BT, grad = inputs(1024, jnp.float32)
 
-    def blocks(*given):
-        return attention.attend_rows(*given, segments_BT, CONFIG, lean=True)
-
+    blocks = partial(attention.attend_rows, segments_BT=segments_BT, config=CONFIG, lean=True)
     text = jax.jit(lambda *given: gradients(blocks, given, grad)).lower(*given).as_text()
     assert "1024x1024" not in text and "128x1024" in text
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -25,11 +24,11 @@ from openlamda.model.config import ModelConfig
 from openlamda.text.grammar import Grammar, Sequence
 from openlamda.text.tokenizer import Symbol
 from openlamda.tools.calculator import Calculator
-from openlamda.train import loop
+from openlamda.train import feed, loop
 from openlamda.train.batches import pack
 from openlamda.train.optimizer import adafactor
 from openlamda.train.recipe import Optimizer, Recipe
-from openlamda.train.step import Batch, State, eval_step, train_step
+from openlamda.train.step import Batch, eval_step, fresh, train_step
 from openlamda.train.tasks import Source, mixed, sources
 
 TINY = ModelConfig(num_layers=1, d_model=16, num_heads=2, d_head=16, d_ff=32, vocab_size=400)
@@ -141,7 +140,7 @@ def test_the_loss_counts_only_weighted_tokens_and_learning_lowers_it():
     assert float(count) == 24
     assert float(total) == pytest.approx(sum(float(part[0]) for part in parts), rel=1e-4)
     optimizer = optax.adam(1e-2)
-    state = State(jnp.int32(0), params, optimizer.init(params))
+    state = fresh(params, optimizer)
     losses = []
     for _ in range(8):
         state, metrics = train_step(state, Batch(tokens, segments, half), config=TINY, optimizer=optimizer)
@@ -155,9 +154,7 @@ def test_a_gradient_that_is_not_finite_changes_nothing():
     optimizer = optax.adam(1e-2)
     before = {name: np.asarray(array) for name, array in params.items()}
     batch = Batch(np.full((1, 4), 30, np.int32), np.ones((1, 4), np.int32), np.full((1, 4), np.nan, np.float32))
-    state, metrics = train_step(
-        State(jnp.int32(0), params, optimizer.init(params)), batch, config=TINY, optimizer=optimizer
-    )
+    state, metrics = train_step(fresh(params, optimizer), batch, config=TINY, optimizer=optimizer)
     assert metrics["skipped"] == 1 and state.step == 1
     for name, array in state.params.items():
         np.testing.assert_array_equal(array, before[name])
@@ -168,7 +165,7 @@ def recipe(tmp_path, tokenizer, monkeypatch) -> Recipe:
     """Six steps of a tiny model."""
     (tmp_path / "t.model").write_bytes(tokenizer.model)
     monkeypatch.setitem(loop.PRESETS, "tiny", TINY)
-    monkeypatch.setattr(loop, "sources", lambda mixture, *_: {task: source(task, tokenizer) for task in mixture})
+    monkeypatch.setattr(feed, "sources", lambda mixture, *_, held: {t: source(t, tokenizer, held) for t in mixture})
     return Recipe(
         start="tiny", tokenizer=str(tmp_path / "t.model"), steps=6, batch_rows=2, row_tokens=256, log_every=1,
         checkpoint_every=2, mixture={"lookup": 1.0}, optimizer=Optimizer(name="adamw", warmup_steps=2, decay_steps=2),
@@ -204,9 +201,9 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, recipe, name):
 
 def test_sigterm_saves_before_the_run_ends(tmp_path, recipe):
     recipe = dataclasses.replace(recipe, checkpoint_every=100)
-    with pytest.raises(loop.Stopped, match="stopped at step 4 of 6"):
+    with pytest.raises(loop.Stopped, match="stopped at step 5 of 6"):
         run(recipe, tmp_path / "parts", 4, lambda: signal.raise_signal(signal.SIGTERM))
-    assert [path.name for path in (tmp_path / "parts" / "checkpoints").iterdir()] == ["4"]
+    assert [path.name for path in (tmp_path / "parts" / "checkpoints").iterdir()] == ["5"]
     assert run(recipe, tmp_path / "parts") == run(recipe, tmp_path / "whole")
 
 
