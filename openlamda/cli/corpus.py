@@ -2,6 +2,8 @@
 
 import json as jsonlib
 import os
+import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -63,6 +65,7 @@ def build(
         raise UserError(f"workers {workers}: expected one or more")
     settings = config.load(Recipe, recipe, overrides)
     path = Path(settings.tokenizer).expanduser() if settings.tokenizer else SHIPPED / "tokenizer.model"
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that workers end and nothing is left half-written
     columns = (TextColumn("{task.description:9}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeLeft())
     with Progress(*columns, console=Console(stderr=True)) as bars:
         stages: dict[str, TaskID] = {}

@@ -4,13 +4,17 @@
 Ray alike. On a cluster the work directory must be on a disk that all machines share.
 """
 
+import multiprocessing
+import os
+import signal
 import threading
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 from subprocess import CalledProcessError
 
-import multiprocess.context
 from datatrove.executor.base import PipelineExecutor
 from datatrove.executor.local import LocalPipelineExecutor
 from loguru import logger
@@ -23,11 +27,46 @@ Progress = Callable[[str, int, int], None]
 
 
 class _Local(LocalPipelineExecutor):
-    """The local executor without its log lines: what goes wrong is raised, and the progress line is ours."""
+    """The local executor with another pool: its own waits for ever when the system kills a worker, and its helper
+    processes outlive a build that is killed. Without its log lines, too: what goes wrong is raised.
+    """
 
-    def _run_for_rank(self, rank: int, local_rank: int = 0, node_rank: int = -1):
-        logger.disable("datatrove")
-        return super()._run_for_rank(rank, local_rank, node_rank)
+    def run(self) -> None:
+        """Run what is left to do, in this process when there is one worker."""
+        ranks = self.get_incomplete_ranks()
+        if self.workers == 1:
+            for rank in ranks:
+                _run_rank(self, rank)
+            return
+        context = multiprocessing.get_context("forkserver")  # a fork of a process with threads may hang
+        context.set_forkserver_preload(["openlamda.corpus.build"])
+        with ProcessPoolExecutor(self.workers, context, _follow_parent) as pool:
+            try:
+                for _ in pool.map(partial(_run_rank, self), ranks):
+                    pass
+            except BaseException:
+                for process in multiprocessing.active_children():
+                    process.terminate()
+                raise
+
+
+def _run_rank(executor: LocalPipelineExecutor, rank: int) -> None:
+    logger.disable("datatrove")
+    executor._run_for_rank(rank)
+
+
+def _follow_parent() -> None:
+    """A worker ends with the build, however that ended; an interrupt is the build's to handle."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def run(stage: Stage, work: Path, tasks: int, workers: int, engine: Engine, progress: Progress) -> None:
@@ -36,7 +75,10 @@ def run(stage: Stage, work: Path, tasks: int, workers: int, engine: Engine, prog
     Raises UserError when tasks did not finish: those that did are kept.
     """
     name = stage.__name__
-    executor = _executor(stage, work, tasks, workers, engine)
+    try:
+        executor = _executor(stage, work, tasks, workers, engine)
+    except (TypeError, ImportError) as error:  # an option that it does not know, or ray is not installed
+        raise UserError(f"engine {engine.kind}: {error}") from None
     finished = threading.Event()
 
     def done() -> int:
@@ -51,6 +93,8 @@ def run(stage: Stage, work: Path, tasks: int, workers: int, engine: Engine, prog
     watcher.start()
     try:
         executor.run()
+    except BrokenProcessPool:
+        raise UserError(f"{name}: the system ended a worker, perhaps for lack of memory; try fewer workers") from None
     except CalledProcessError as error:
         raise UserError(f"{name}: {error}, expected the scheduler to take the tasks") from None
     finally:
@@ -78,10 +122,6 @@ def _executor(stage: Stage, work: Path, tasks: int, workers: int, engine: Engine
         from datatrove.executor.ray import RayPipelineExecutor
 
         return RayPipelineExecutor(workers=workers, **common, **engine.options)
-    logger.disable("datatrove")
-    context = multiprocess.context._default_context  # whose methods the package has as functions, at run time only
-    context.set_start_method("forkserver", force=True)  # a fork of a process with threads may hang
-    context.set_forkserver_preload(["openlamda.corpus.build"])
     return _Local(workers=min(workers, tasks), **common, **engine.options)
 
 

@@ -28,7 +28,7 @@ class Source:
 
     name: str
     paths: tuple[str, ...]  # files, folders (everything in them that can be read) and globs
-    share: float = 0.0  # of the tokens, for the method "shares"
+    share: float = 0.0  # of the tokens; only the method "shares" looks at it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,9 +109,6 @@ class Recipe:
             shares = self.shares().values()
             good = abs(sum(shares) - 1) < 1e-6 and min(shares) > 0
             _expect(good, "source.share", f"a sum of {sum(shares):g}", "positive shares that sum to 1")
-        else:
-            given = [source.name for source in self.source if source.share]
-            _expect(not given, "source.share", f"set for {given}", "mixture.method = 'shares' with it")
 
 
 def _expect(good: bool, key: str, found: Any, expected: str) -> None:

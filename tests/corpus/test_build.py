@@ -259,6 +259,15 @@ def test_bad_input_is_reported_and_the_rest_processed(corpus, tokenizer, tmp_pat
     assert report.problem_count == len(report.problems)
 
 
+@pytest.mark.parametrize(
+    ("engine", "message"),
+    [(Engine(options={"task": 3}), "unexpected keyword argument 'task'"), (Engine(kind="slurm"), "'time'")],
+)
+def test_an_engine_that_cannot_be_is_named(corpus, tokenizer, tmp_path, engine, message):
+    with pytest.raises(UserError, match=f"engine {engine.kind}: .*{message}"):
+        build(recipe(corpus, engine=engine), tokenizer, tmp_path / "shards", 1)
+
+
 def test_no_file_and_no_tokens_are_named(corpus, tokenizer, tmp_path):
     with pytest.raises(UserError, match=r"source 'x': .*/nothing: no file found"):
         build(recipe(corpus, source=(Source(name="x", paths=("nothing",)),)), tokenizer, tmp_path / "a", 1)

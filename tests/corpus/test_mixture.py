@@ -66,7 +66,6 @@ def test_a_share_without_tokens_is_named():
         ({"mixture": Mixture(epochs=0)}, "no limit"),
         ({"mixture": Mixture(preset="lamda")}, "expected method 'shares'"),
         ({"mixture": Mixture(method="shares", preset="lamda")}, r"sources \['a'\], expected only dialogs"),
-        ({"source": (Source(name="a", paths=("x",), share=0.5),)}, "set for"),
     ],
 )
 def test_a_recipe_that_cannot_be_is_refused(change, message):
