@@ -31,9 +31,12 @@ tokenizer = App(name="tokenizer", help="Train a tokenizer.")
 tokenizer.command("openlamda.cli.tokenizer:train", name="train")
 data = App(name="data", help="Look at training data before a minute of training.")
 data.command("openlamda.cli.data:show", name="show")
+corpus = App(name="corpus", help="Turn text and dialogs into token shards for training.")
+corpus.command("openlamda.cli.corpus:build", name="build")
+corpus.command("openlamda.cli.corpus:show", name="show")
 model = App(name="model", help="Look at model shapes.")
 model.command("openlamda.cli.model:show", name="show")
-groups = (tools, tokenizer, data, model)
+groups = (tools, tokenizer, data, corpus, model)
 for group in groups:
     app.command(group)
 

@@ -60,8 +60,10 @@ class Grammar:
         self._encode = encode
 
     def _read(self, *parts: Symbol | str) -> Sequence:
-        ids = tuple(i for part in parts for i in ([int(part)] if isinstance(part, Symbol) else self._encode(part)))
-        return Sequence(ids, (False,) * len(ids))
+        ids: list[int] = []
+        for part in parts:
+            ids += [int(part)] if isinstance(part, Symbol) else self._encode(part)
+        return Sequence(tuple(ids), (False,) * len(ids))
 
     def _say(self, *parts: Symbol | str) -> Sequence:
         read = self._read(*parts)
@@ -73,8 +75,7 @@ class Grammar:
 
     def dialog(self, dialog: Dialog) -> Sequence:
         """A whole dialog, learned like any text (pre-training)."""
-        turns = (self._say(TURNS[turn.author], turn.text) for turn in dialog.turns)
-        return sum(turns, Sequence()) + self._say(Symbol.EOS)
+        return self._say(*(part for turn in dialog.turns for part in (TURNS[turn.author], turn.text)), Symbol.EOS)
 
     def context(self, dialog: Dialog) -> Sequence:
         """A dialog that is only read."""

@@ -1,0 +1,144 @@
+"""Batches are a function of the step: shuffled, complete, the same rows for any number of hosts; bad shards named."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openlamda.corpus import shards as directory
+from openlamda.corpus.batches import Shards, permuted
+from openlamda.corpus.files import write_array
+from openlamda.errors import UserError
+from openlamda.text.tokenizer import train
+
+ROWS, TOKENS = 37, 8
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, tokenizer):
+    """Shards of 20, 10 and 7 rows; row n holds n + 20 in its first place."""
+    import hashlib
+
+    folder = tmp_path_factory.mktemp("shards")
+    files = []
+    for number, (start, stop) in enumerate([(0, 20), (20, 30), (30, 37)]):
+        rows = np.zeros((stop - start, 2, TOKENS), np.uint16)
+        rows[:, 0, :3], rows[:, 1, :3] = 30, 1
+        rows[:, 0, 0] = np.arange(start, stop) + 20
+        path = folder / f"shard-{number:05}.npy"
+        write_array(path, rows)
+        files.append(directory.ShardFile(path.name, len(rows), hashlib.sha256(path.read_bytes()).hexdigest()))
+    sha256 = hashlib.sha256(tokenizer.model).hexdigest()
+    manifest = directory.Manifest(1, sha256, 400, TOKENS, ROWS, ROWS * 3, 0, {}, tuple(files), {})
+    directory.write(folder, manifest)
+    return folder
+
+
+def rows_of(batch):
+    tokens, segments = batch
+    assert tokens.dtype == segments.dtype == np.int32 and tokens.shape == segments.shape
+    assert (tokens[:, 1:3] == 30).all() and (segments[:, :3] == 1).all() and not segments[:, 3:].any()
+    return (tokens[:, 0] - 20).tolist()
+
+
+def test_an_epoch_has_every_row_once_and_the_next_another_order(folder):
+    shards = Shards(folder)
+    assert (shards.rows, shards.tokens, shards.row_tokens) == (ROWS, ROWS * 3, TOKENS)
+    stream = [row for step in range(ROWS) for row in rows_of(shards.batch(step, 4))]
+    epochs = [stream[ROWS * n : ROWS * (n + 1)] for n in range(4)]
+    assert all(sorted(epoch) == list(range(ROWS)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 4
+    assert epochs[0] != list(range(ROWS))
+    other = [row for step in range(ROWS) for row in rows_of(shards.batch(step, 4, seed=1))]
+    assert other != stream
+
+
+def test_a_run_goes_on_by_its_step(folder):
+    first = [rows_of(Shards(folder).batch(step, 5, seed=3)) for step in range(30)]
+    again = Shards(folder)
+    assert [rows_of(again.batch(step, 5, seed=3)) for step in range(17, 30)] == first[17:]
+
+
+@pytest.mark.parametrize("hosts", [2, 3, 6, 12])
+def test_hosts_share_a_step(folder, hosts):
+    shards = Shards(folder)
+    for step in (0, 2, 3, 9):  # step 3 goes over the end of an epoch
+        parts = [rows_of(shards.batch(step, 12, host=host, hosts=hosts)) for host in range(hosts)]
+        assert all(len(part) == 12 // hosts for part in parts)
+        assert [row for part in parts for row in part] == rows_of(shards.batch(step, 12))
+
+
+def test_rows_that_do_not_divide_are_refused(folder):
+    with pytest.raises(UserError, match="expected rows that divide"):
+        Shards(folder).batch(0, 10, hosts=3)
+
+
+@given(st.integers(1, 3000), st.integers(-5, 2**70), st.integers(0, 5))
+def test_a_shuffle_is_a_permutation(size, seed, epoch):
+    assert sorted(permuted(np.arange(size), size, seed, epoch).tolist()) == list(range(size))
+
+
+def test_a_shuffle_is_even():
+    """Where the first of 8 goes, over 4000 epochs: each place 500 times, give or take 5 standard deviations (21)."""
+    counts = np.bincount([int(permuted(np.zeros(1, np.int64), 8, 0, epoch)[0]) for epoch in range(4000)], minlength=8)
+    assert abs(counts - 500).max() < 5 * 21
+    order = permuted(np.arange(100_000), 100_000, 0, 0)
+    assert abs(np.corrcoef(order, np.arange(100_000))[0, 1]) < 0.02
+    assert abs(np.corrcoef(order[1:], order[:-1])[0, 1]) < 0.02
+
+
+@pytest.fixture
+def copy(folder, tmp_path):
+    return shutil.copytree(folder, tmp_path / "copy")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.unlink(), "No such file"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-100]), "expected the shard"),
+        (lambda path: path.write_bytes(b""), "expected the shard"),
+        (lambda path: path.write_bytes(b"not an array"), "expected the shard"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1] + b"\1"), "has changed"),
+        (lambda path: write_array(path, np.zeros((10, 2, TOKENS), np.int64)), r"int64 .*expected \(10, 2, 8\)"),
+        (lambda path: write_array(path, np.zeros((9, 2, TOKENS), np.uint16)), r"expected \(10, 2, 8\)"),
+    ],
+)
+def test_a_bad_shard_is_named(copy, damage, message):
+    damage(copy / "shard-00001.npy")
+    with pytest.raises(UserError, match=rf"shard-00001\.npy: .*{message}"):
+        Shards(copy)
+
+
+def test_another_tokenizer_is_refused(folder, tokenizer):
+    Shards(folder, tokenizer)
+    with pytest.raises(UserError, match=r"manifest\.json: made with tokenizer"):
+        Shards(folder, train(["the river is long and the city is blue"] * 50, 300))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "no such file"),
+        ("{", "expected the manifest"),
+        ("[]", "expected the manifest"),
+        ('{"version": 9}', "version 9, expected 1"),
+        ('{"version": 1}', "missing required field"),
+    ],
+)
+def test_a_bad_manifest_is_named(copy, text, message):
+    (copy / "manifest.json").unlink()
+    if text is not None:
+        (copy / "manifest.json").write_text(text)
+    with pytest.raises(UserError, match=rf"manifest\.json: .*{message}"):
+        Shards(copy)
+
+
+def test_a_shard_is_never_unpickled(copy):
+    np.save(copy / "shard-00001.npy", np.array([{}], object), allow_pickle=True)
+    with pytest.raises(UserError, match=r"shard-00001\.npy"):
+        Shards(copy)
+    assert json.loads((copy / "manifest.json").read_text())["version"] == 1
