@@ -25,6 +25,9 @@ def train(recipe: Path, *overrides: str, output: Path = Path("runs"), quiet: boo
 
     Example: openlamda train recipes/nano-pretrain.toml data=~/data steps=1000
 
+    On several hosts start the same command on each: under Slurm, Open MPI, GKE or Cloud TPU they find each other;
+    elsewhere set JAX_COORDINATOR_ADDRESS=HOST:PORT, JAX_NUM_PROCESSES and JAX_PROCESS_ID.
+
     Parameters
     ----------
     recipe
@@ -39,12 +42,14 @@ def train(recipe: Path, *overrides: str, output: Path = Path("runs"), quiet: boo
     if platform.libc_ver()[0] == "glibc" and "GLIBC_TUNABLES" not in os.environ:
         os.execve(sys.executable, [sys.executable, "-m", "openlamda", *sys.argv[1:]], {**os.environ, **KEEP_MEMORY})
     try:
+        from openlamda.train import hosts
         from openlamda.train.loop import Stopped, run
     except ModuleNotFoundError as error:
         raise UserError(f"training needs {error.name}: pip install 'openlamda[train]'") from None
     from openlamda.loading import training_names
 
     settings = config.load(Recipe, recipe, overrides)
+    hosts.join()
     try:
         print(run(settings, output / recipe.stem, training_names(), (lambda values: None) if quiet else _progress))
     except Stopped as stopped:
@@ -53,11 +58,14 @@ def train(recipe: Path, *overrides: str, output: Path = Path("runs"), quiet: boo
 
 
 def _progress(values: dict[str, float]) -> None:
-    minutes = values["seconds_left"] / 60
-    print(
-        f"step {values['step']}/{values['steps']}  loss {values['loss']:.3f}  copied {values['copied']:.0%}  "
-        f"{values['tokens_per_second']:,.0f} tokens/s  {values['share_of_peak']:.0%} of matmul peak  "
-        f"{minutes:.0f} min left",
-        file=sys.stderr,
-        flush=True,
-    )
+    shown = [f"step {values['step']}/{values['steps']}", f"loss {values['loss']:.3f}"]
+    if "validation_loss" in values:
+        shown.append(f"validation {values['validation_loss']:.3f}")
+    if "copied" in values:
+        shown.append(f"copied {values['copied']:.0%}")
+    if values["skipped"]:
+        shown.append(f"{values['skipped']:.0f} skipped")
+    shown.append(f"{values['tokens_per_second']:,.0f} tokens/s")
+    shown.append(f"{values['share_of_peak']:.0%} of matmul peak")
+    shown.append(f"{values['seconds_left'] / 60:.0f} min left")
+    print("  ".join(shown), file=sys.stderr, flush=True)

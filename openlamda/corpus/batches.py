@@ -22,12 +22,15 @@ class Shards:
     """The rows of a shard directory.
 
     Raises UserError that names the file for a missing, cut or altered shard, or another tokenizer than `tokenizer`.
-    `verify` hashes every shard (about 1 GB/s); without it only sizes and headers are looked at.
+    `verify` hashes every shard (about 1 GB/s); without it only sizes and headers are looked at. The last `keep_back`
+    rows are in no batch.
     """
 
-    def __init__(self, folder: Path, tokenizer: Tokenizer | None = None, *, verify: bool = True):
+    def __init__(self, folder: Path, tokenizer: Tokenizer | None = None, *, verify: bool = True, keep_back: int = 0):
         self.manifest = shards.read(folder)
-        self.rows, self.tokens = self.manifest.rows, self.manifest.tokens
+        self.rows, self.tokens = self.manifest.rows - keep_back, self.manifest.tokens
+        if self.rows < 1:
+            raise UserError(f"{folder}: {self.manifest.rows} rows, expected more than the {keep_back} to keep back")
         self.row_tokens = self.manifest.row_tokens
         if tokenizer is not None:
             shards.check_tokenizer(folder, self.manifest, tokenizer)
@@ -63,7 +66,14 @@ class Shards:
         numbers = np.concatenate(
             [permuted(places[epochs == epoch], self.rows, seed, int(epoch)) for epoch in np.unique(epochs)]
         )
-        batch = np.empty((mine, 2, self.row_tokens), np.int32)
+        return self._read(numbers)
+
+    def kept_back(self) -> tuple[np.ndarray, np.ndarray]:
+        """(tokens, segments) of the rows that are in no batch: int32 [keep_back, row_tokens] each."""
+        return self._read(np.arange(self.rows, self.manifest.rows))
+
+    def _read(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        batch = np.empty((len(numbers), 2, self.row_tokens), np.int32)
         files = np.searchsorted(self._starts, numbers, "right") - 1
         for i, (file, number) in enumerate(zip(files.tolist(), numbers.tolist(), strict=True)):
             batch[i] = self._files[file][number - self._starts[file]]

@@ -1,36 +1,75 @@
-"""What a run reads: batches of its mixture of tasks from a given step on, and those it is only measured by."""
+"""What a run reads: batches of its mixture of tasks, or of token shards, and those that it is only measured by."""
 
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
+from openlamda.corpus.batches import Shards
+from openlamda.errors import UserError
 from openlamda.text.tokenizer import Tokenizer
 from openlamda.train.batches import pack
 from openlamda.train.recipe import Recipe
 from openlamda.train.step import Batch
 from openlamda.train.tasks import mixed, sources
 
-
-def batches(recipe: Recipe, tokenizer: Tokenizer, names: list[str], first: int) -> Iterator[tuple[Batch, dict]]:
-    """The run's batches after step `first`, each with the tokens of every task; the same recipe gives the same ones."""
-    return islice(_packed(recipe, recipe.mixture, tokenizer, names, recipe.seed), first, recipe.steps)
+Counted = tuple[Batch, dict[str, int]]  # and the tokens that each task has in it
 
 
-def copies(recipe: Recipe, tokenizer: Tokenizer, names: list[str]) -> Batch:
-    """A batch of repeated texts that the run is not trained on: how well it copies is a curve of its own."""
-    return next(_packed(recipe, {"copy": 1.0}, tokenizer, names, recipe.seed + 1))[0]
+class Feed:
+    """The batches of a run; the same recipe gives the same ones.
+
+    Raises UserError for a recipe with both or neither of `mixture` and `shards`, and where these do not fit it.
+    """
+
+    def __init__(self, recipe: Recipe, tokenizer: Tokenizer, names: list[str]):
+        if bool(recipe.mixture) == bool(recipe.shards):
+            raise UserError("recipe: expected either a [mixture] of tasks or shards = DIRECTORY")
+        self._recipe, self._tokenizer, self._names = recipe, tokenizer, names
+        self._shards = None
+        if recipe.shards:
+            kept = recipe.validate_batches * recipe.batch_rows
+            self._shards = Shards(Path(recipe.shards).expanduser(), tokenizer, keep_back=kept)
+            if self._shards.row_tokens != recipe.row_tokens:
+                raise UserError(f"{recipe.shards}: rows of {self._shards.row_tokens} tokens, row_tokens is another")
+
+    def after(self, first: int) -> Iterator[Counted]:
+        """The batches after step `first` to the last."""
+        recipe = self._recipe
+        if self._shards:
+            return (self._of_shards(step) for step in range(first, recipe.steps))
+        return islice(self._packed(recipe.mixture, recipe.seed), first, recipe.steps)
+
+    def copies(self) -> Batch | None:
+        """A batch of repeated texts that the run is not trained on: how well it copies is a curve of its own."""
+        return None if self._shards else next(self._packed({"copy": 1.0}, self._recipe.seed + 1))[0]
+
+    def validation(self) -> list[Batch]:
+        """Batches of held-back rows, and of made rows by another seed."""
+        recipe = self._recipe
+        if not recipe.validate_batches:
+            return []
+        if self._shards:
+            kept = [np.split(cells, recipe.validate_batches) for cells in self._shards.kept_back()]
+            return [_learned(tokens, segments) for tokens, segments in zip(*kept, strict=True)]
+        packed = self._packed(recipe.mixture, recipe.seed + 1, held=True)
+        return [batch for batch, _ in islice(packed, recipe.validate_batches)]
+
+    def _of_shards(self, step: int) -> Counted:
+        assert self._shards
+        batch = _learned(*self._shards.batch(step, self._recipe.batch_rows, seed=self._recipe.seed))
+        return batch, {"shards": int(np.sum(batch.segments > 0))}
+
+    def _packed(self, mixture: dict[str, float], seed: int, held: bool = False) -> Iterator[Counted]:
+        recipe = self._recipe
+        folder = Path(recipe.data).expanduser()
+        made = sources(mixture, folder, self._tokenizer, recipe.row_tokens, seed, self._names, held=held)
+        return pack(mixed(made, mixture), recipe.batch_rows, recipe.row_tokens, recipe.rating_weight)
 
 
-def validation(recipe: Recipe, tokenizer: Tokenizer, names: list[str]) -> list[Batch]:
-    """Batches of held-back rows, and of made rows by another seed."""
-    if not recipe.validate_batches:
-        return []
-    packed = _packed(recipe, recipe.mixture, tokenizer, names, recipe.seed + 1, held=True)
-    return [batch for batch, _ in islice(packed, recipe.validate_batches)]
-
-
-def _packed(
-    recipe: Recipe, mixture: dict[str, float], tokenizer: Tokenizer, names: list[str], seed: int, held: bool = False
-) -> Iterator[tuple[Batch, dict[str, int]]]:
-    made = sources(mixture, Path(recipe.data).expanduser(), tokenizer, recipe.row_tokens, seed, names, held=held)
-    return pack(mixed(made, mixture), recipe.batch_rows, recipe.row_tokens, recipe.rating_weight)
+def _learned(tokens: np.ndarray, segments: np.ndarray) -> Batch:
+    """All of a document or dialog is learned but its first token, before which nothing stands."""
+    weights = np.zeros(tokens.shape, np.float32)
+    weights[:, 1:] = (segments[:, 1:] > 0) & (segments[:, 1:] == segments[:, :-1])
+    return Batch(tokens, segments, weights)

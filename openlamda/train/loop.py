@@ -29,7 +29,7 @@ from openlamda.text.tokenizer import Tokenizer
 from openlamda.train import hosts
 from openlamda.train import optimizer as optimizers
 from openlamda.train.checkpoint import Checkpoints
-from openlamda.train.feed import batches, copies, validation
+from openlamda.train.feed import Feed
 from openlamda.train.log import Log
 from openlamda.train.plan import flops_per_token
 from openlamda.train.recipe import Recipe
@@ -89,21 +89,20 @@ def run(recipe: Recipe, directory: Path, names: list[str], report: Report) -> Pa
 def _train(recipe: Recipe, directory: Path, names: list[str], report: Report, stop: threading.Event) -> Path:
     # ---- start or resume
     params, config, tokenizer = start(recipe)
+    feed = Feed(recipe, tokenizer, names)
     optimizer = optimizers.build(recipe.optimizer, recipe.steps)
     state = fresh(params, optimizer)
     checkpoints = Checkpoints(directory / "checkpoints", recipe.keep_last, recipe.keep_hours)
     state = checkpoints.restore(state) or state
     first = int(state.step)
-    feed = batches(recipe, tokenizer, names, first)
-    unseen = _split(copies(recipe, tokenizer, names))
-    held_back = [_split(batch) for batch in validation(recipe, tokenizer, names)]
+    unseen, held_back = feed.copies(), [_split(batch) for batch in feed.validation()]
 
     # ---- step, log, save
     flops = flops_per_token(config, recipe.row_tokens)
     peak = matmul_peak(recipe.dtype)
     meter, logged, clock = Counter(), first, time.perf_counter()
     with closing(checkpoints), closing(Log(directory, first)) if hosts.leads() else nullcontext() as log:
-        for step, (batch, counts) in enumerate(feed, first + 1):
+        for step, (batch, counts) in enumerate(feed.after(first), first + 1):
             state, metrics = train_step(
                 state,
                 _split(batch),
@@ -124,9 +123,9 @@ def _train(recipe: Recipe, directory: Path, names: list[str], report: Report, st
                 values |= {"step": step, "steps": recipe.steps, "tokens_per_second": tokens / seconds}
                 values |= {"share_of_peak": tokens / seconds * flops / peak}
                 values |= {"seconds_left": (recipe.steps - step) * seconds / (step - logged)}
-                values |= {"copied": float(said_right(state.params, unseen, config=config))}
+                values |= {"copied": float(said_right(state.params, _split(unseen), config=config))} if unseen else {}
                 values |= {} if validated is None else {"validation_loss": validated}
-                values |= {f"share/{task}": meter[task] / tokens for task in recipe.mixture}
+                values |= {f"share/{task}": count / tokens for task, count in meter.items()}
                 meter, logged = Counter(), step
                 if log:
                     log.write(values)

@@ -32,7 +32,8 @@ class Recipe:
     accumulate: int = 1  # parts of a batch whose gradients are added up before the update; less memory, same result
     seed: int = 0
     optimizer: Optimizer = field(default_factory=Optimizer)
-    mixture: dict[str, float]  # task -> share of the tokens; tasks: train/tasks.py
+    mixture: dict[str, float] = field(default_factory=dict)  # task -> share of the tokens; tasks: train/tasks.py
+    shards: str = ""  # instead of a mixture: a directory of `openlamda corpus build`, rows of its length
     rating_weight: float = 8.0  # a rating is one token among many of text: it counts so much more
     mesh: dict[str, int] = field(default_factory=dict)  # devices by axis: replica, data, model; empty: one device
     remat: Literal["none", "minimal", "full"] = "none"  # what the backward pass computes again (model/transformer.py)

@@ -14,17 +14,25 @@ from safetensors.numpy import load_file
 from openlamda.errors import UserError
 from openlamda.train import hosts
 
-SCRIPT = Path(__file__).with_name("two_processes.py")
+SCRIPT = Path(__file__).with_name("tiny_run.py")
 
 
-def start(tokenizer: Path, directory: Path, mesh: list[str], devices: int, **variables: str) -> subprocess.Popen:
+def start(directory: Path, mesh: dict[str, int], devices: int, **variables: str) -> subprocess.Popen:
+    recipe = {
+        "tokenizer": str(directory.parent / "t.model"),
+        "steps": 5,
+        "checkpoint_every": 3,
+        "mesh": mesh,
+        "accumulate": 2,
+        "optimizer": {"name": "adafactor", "warmup_steps": 2},
+    }
     env = {**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}", "JAX_PLATFORMS": "cpu"}
-    command = [sys.executable, str(SCRIPT), str(tokenizer), str(directory), *mesh]
+    command = [sys.executable, str(SCRIPT), str(directory), json.dumps(recipe)]
     return subprocess.Popen(command, env={**env, **variables}, stderr=subprocess.PIPE, text=True)
 
 
 def finished(process: subprocess.Popen) -> None:
-    _, errors = process.communicate(timeout=300)
+    _, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors[-3000:]
 
 
@@ -35,22 +43,19 @@ def result(directory: Path) -> tuple[list[float], dict[str, np.ndarray]]:
 
 
 def test_two_processes_give_the_losses_of_one(tmp_path, tokenizer):
-    model = tmp_path / "t.model"
-    model.write_bytes(tokenizer.model)
+    (tmp_path / "t.model").write_bytes(tokenizer.model)
     with socket.socket() as free:
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"
-    mesh = ["data=4", "model=2"]
+    mesh = {"data": 4, "model": 2}
     pair = [
-        start(
-            model, tmp_path / "two", mesh, 4, JAX_COORDINATOR_ADDRESS=address, JAX_NUM_PROCESSES="2", JAX_PROCESS_ID=i
-        )
-        for i in "01"
+        start(tmp_path / "two", mesh, 4, **dict(zip(hosts.VARIABLES, (address, "2", number), strict=True)))
+        for number in "01"
     ]
     for process in pair:
         finished(process)
-    finished(start(model, tmp_path / "eight", mesh, 8))
-    finished(start(model, tmp_path / "one", [], 1))
+    finished(start(tmp_path / "eight", mesh, 8))
+    finished(start(tmp_path / "one", {}, 1))
     losses, weights = result(tmp_path / "two")
     for name in ("eight", "one"):
         other_losses, other_weights = result(tmp_path / name)
