@@ -117,8 +117,8 @@ def _print(directory: Path, manifest: "Manifest", json: bool) -> None:
         return
     console = Console(highlight=False)
     everything = total(count.report for count in manifest.sources.values())
-    console.print("Rows left of each source, counted once; how often they are read; their share of the shards:")
-    table = Table("source", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    console.print("Rows that stay, each counted once; how often they are read; their share of the shards:")
+    table = Table("source", box=box.SIMPLE_HEAD, padding=0, show_edge=False)
     for name in ("documents", "dialogs", "utterances", "words", "tokens", "epochs", "share"):
         table.add_column(name, justify="right", no_wrap=True)
     for name, count in (*manifest.sources.items(), ("total", None)):
@@ -135,7 +135,7 @@ def _print(directory: Path, manifest: "Manifest", json: bool) -> None:
         )
     console.print(table)
     console.print(f"Dropped of the {everything.read:,} rows that were read:")
-    drops = Table("reason", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    drops = Table("reason", box=box.SIMPLE_HEAD, padding=0, show_edge=False)
     drops.add_column("rows", justify="right", no_wrap=True)
     drops.add_column("for example")
     for reason, drop in sorted(everything.drops.items(), key=lambda item: -item[1].count):

@@ -38,7 +38,12 @@ def read(path: Path, report: Callable[[str, str], None]) -> Iterator[Document | 
         report(f"{path}:{number + 1}", f"{error}, expected more")
 
 
-def _row(row: Any, name: str) -> Document | Talk:
-    if isinstance(row, dict) and isinstance(row.get("text"), str):
-        return Document(str(row.get("id", name)), row["text"])
-    return Talk(str(row.get("id", name)) if isinstance(row, dict) else name, dialog_from_json(row, name))
+def _row(row: Any, place: str) -> Document | Talk:
+    """Ids are the row's own, else url and title as in public.py: what is held back is held back there and here."""
+    if not isinstance(row, dict):
+        raise UserError(f"{place}: {type(row).__name__}, expected a JSON object")
+    title = row.get("title")
+    name = str(row.get("id") or (f"{row['url']} {title}" if row.get("url") else place))
+    if isinstance(row.get("text"), str):
+        return Document(name, f"{title}\n\n{row['text']}" if title else row["text"])
+    return Talk(name, dialog_from_json(row, place))

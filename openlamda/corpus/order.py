@@ -1,6 +1,6 @@
 """The last two stages: the pieces of all tasks in one shuffled order, cut into shards and packed.
 
-The order is by a hash of seed, row, piece and epoch, never by arrival; its first part picks the shard. So no stage
+The order is by a hash of seed, row, piece and epoch, never by arrival; its remainder picks the shard. So no stage
 holds more than one task or one shard.
 """
 
