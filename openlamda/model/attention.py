@@ -14,7 +14,7 @@ from openlamda.model.products import total
 from openlamda.model.sharding import take
 
 HIDDEN = -1e30  # added to the logit of a key that may not be seen
-BLOCK = 128  # queries that are attended from at once, or an eighth of a longer row
+BLOCK = 128  # queries that are attended from at once, or a quarter of a longer row
 
 
 def distance_buckets(config: ModelConfig) -> np.ndarray:
@@ -32,7 +32,21 @@ def bias_of_distance(table_HR: jax.Array, query_position: jax.Array, key_positio
     """Attention bias of one layer, [..., H, T, S], for positions int32[..., T] and int32[..., S]; the future is 0."""
     distance = jnp.clip(query_position[..., :, None] - key_position[..., None, :], 0, config.max_distance)
     bucket = jnp.asarray(distance_buckets(config))[distance]
-    return jnp.moveaxis(take(table_HR.T, bucket, *(None,) * bucket.ndim, "heads"), -1, -3)
+    return jnp.moveaxis(take(table_HR, bucket, "heads", *(None,) * bucket.ndim), 0, -3)
+
+
+def band(table_HR: jax.Array, block: int, T: int, config: ModelConfig) -> jax.Array:
+    """`bias_of_distance` [H, block, T], float32, from the last `block` of T positions to all of them.
+
+    Each row is the one before, moved on by one: so a row of all distances is repeated, and read with rows shorter by
+    one. A TPU takes much longer to gather.
+    """
+    P = T + block
+    distance_P = T - 1 - (np.arange(P) + block - 1) % P
+    bucket_P = distance_buckets(config)[np.clip(distance_P, 0, config.max_distance)]
+    row_HP = take(table_HR, jnp.asarray(bucket_P), "heads", None).astype(jnp.float32)
+    rows = jnp.broadcast_to(row_HP[:, None], (row_HP.shape[0], block, P)).reshape(-1, block * P)
+    return rows[:, : block * (P - 1)].reshape(-1, block, P - 1)[:, :, :T]
 
 
 def attend(query_BHTK: jax.Array, key_BHSK: jax.Array, value_BHSK: jax.Array, bias_BHTS: jax.Array) -> jax.Array:
@@ -62,20 +76,23 @@ def attend_rows(
     made, and no more than one block's at a time. `lean` makes a block's scores again in the backward pass.
     """
     T = query_BHTK.shape[2]
-    block = max(BLOCK, -(-T // 8))
+    block = min(T, max(BLOCK, -(-T // 4)))
+    # of the last block; distances repeat, so that each block's bias is a slice of it
+    last_HtT = band(table_HR, block, T, config)
 
-    def one(start: int, query, key, value, table_HR):
-        end = min(start + block, T)
+    def one(start: int, end: int, query, key, value, last_HtT):
         position_t, position_S = jnp.arange(start, end), jnp.arange(end)
         same_BtS = segments_BT[:, start:end, None] == segments_BT[:, None, :end]
         mask_B1tS = jnp.where((position_t[:, None] >= position_S) & same_BtS, 0.0, HIDDEN)[:, None]
-        bias_HtS = bias_of_distance(table_HR, position_t, position_S, config).astype(jnp.float32)
+        first = T - block - start
+        bias_HtS = last_HtT[:, : end - start, first : first + end]
         return _attend_block(query[:, :, start:end], key[:, :, :end], value[:, :, :end], bias_HtS, mask_B1tS)
 
+    ends = range((T - 1) % block + 1, T + 1, block)  # the first block may be a short one
     mixed = []
-    for start in range(0, T, block):
-        part = partial(one, start)
-        mixed.append((jax.checkpoint(part) if lean else part)(query_BHTK, key_BHTK, value_BHTK, table_HR))
+    for start, end in zip((0, *ends), ends, strict=False):
+        part = partial(one, start, end)
+        mixed.append((jax.checkpoint(part) if lean else part)(query_BHTK, key_BHTK, value_BHTK, last_HtT))
     return jnp.concatenate(mixed, axis=2)
 
 

@@ -82,9 +82,10 @@ def gathered(weight: jax.Array, *axes: str | None) -> jax.Array:
     return reshard(weight, P(*whole, reduced=frozenset(BATCH)))
 
 
-def take(table: jax.Array, index: jax.Array, *axes: str | None) -> jax.Array:
-    """Rows of `table` by `index`, split by the axes of the result."""
-    return table.at[index].get(out_sharding=spec(axes)) if on_mesh() else table[index]
+def take(table: jax.Array, index: jax.Array, *axes: str | None, first: bool = False) -> jax.Array:
+    """Columns of `table` by `index`, or `first`: its rows; split by the axes of the result."""
+    at = table.at[index] if first else table.at[:, index]
+    return at.get(out_sharding=spec(axes)) if on_mesh() else at.get()
 
 
 def summed(equation: str, x: jax.Array, weight: jax.Array, *axes: str | None) -> jax.Array:

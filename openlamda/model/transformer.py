@@ -90,7 +90,7 @@ def forward(
         return close_block(x_BTD, mixed_BHTK, layer), None
 
     unroll = config.num_layers <= UNROLLED
-    embedded_BTD = take(params["embed"], tokens_BT, "batch", "sequence", None)
+    embedded_BTD = take(params["embed"], tokens_BT, "batch", "sequence", None, first=True)
     x_BTD, _ = jax.lax.scan(REMAT[remat](block), embedded_BTD, layers(params), unroll=unroll)
     return place(rms_norm(x_BTD, params["norm_final"]), "batch", None, None)
 

@@ -35,7 +35,7 @@ def gradients(function: Callable, given, grad):
     return jax.jit(jax.grad(lambda given: jnp.sum((function(*given) * grad).astype(jnp.float32))))(given)
 
 
-@pytest.mark.parametrize(("T", "lean"), [(20, False), (300, False), (1030, True)])  # one block, three, eight of 129
+@pytest.mark.parametrize(("T", "lean"), [(20, False), (300, False), (1030, True)])  # one block, three, four of 258
 def test_blocks_equal_the_square(T, lean):
     given, segments_BT, grad = inputs(T, jnp.float32)
 
@@ -60,7 +60,7 @@ def test_no_array_of_all_scores_is_made():
 
     blocks = partial(attention.attend_rows, segments_BT=segments_BT, config=CONFIG, lean=True)
     text = jax.jit(lambda *given: gradients(blocks, given, grad)).lower(*given).as_text()
-    assert "1024x1024" not in text and "128x1024" in text
+    assert "1024x1024" not in text and "256x1024" in text
 
 
 @pytest.mark.parametrize(("size_in", "size_out"), [(8, 32), (32, 8), (16, 16)])
@@ -77,3 +77,10 @@ def test_the_gradient_of_a_product_is_jaxs_own(size_in, size_out):
 def test_a_total_is_a_sum_over_the_first_axis():
     x = jax.random.normal(jax.random.key(2), (7, 3, 4))
     np.testing.assert_allclose(products.total(x), x.sum(0), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("block", "T"), [(20, 20), (128, 300)])
+def test_the_band_of_biases_is_the_bias_of_distances(block, T):
+    table_HR = jax.random.normal(jax.random.key(3), (2, 32))
+    expected = attention.bias_of_distance(table_HR, jnp.arange(T - block, T), jnp.arange(T), CONFIG)
+    np.testing.assert_array_equal(attention.band(table_HR, block, T, CONFIG), expected)
