@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from rich.console import Console
 from rich.table import Table
 
+from openlamda.config import assigned
 from openlamda.errors import UserError
-from openlamda.model.config import PRESETS
+from openlamda.model.config import PRESETS, changed
 
 if TYPE_CHECKING:
     from openlamda.train.plan import Plan
@@ -18,7 +19,7 @@ GIB = 2**30
 
 def plan(
     preset: str,
-    *,
+    *overrides: str,
     chips: str = "v3-1024",
     mesh: str = "",
     sequence: int = 1024,
@@ -40,6 +41,8 @@ def plan(
     ----------
     preset
         nano, 2b, 8b or 137b.
+    overrides
+        Fields of its shape changed, as key=value (activation=swiglu, d_ff=43690; see `openlamda model show --help`).
     chips
         Kind and number: v3, v4, v5e, v5p, v6e, a100, h100 or h200, and how many, as v4-512.
     mesh
@@ -68,8 +71,9 @@ def plan(
     chip, _, number = chips.partition("-")
     if not number.isdigit() or not int(number):
         raise UserError(f"chips {chips!r}, expected a kind and a number as v3-1024")
+    config = changed(PRESETS[preset], assigned(overrides))
     found = make_plan(
-        PRESETS[preset],
+        config,
         chip,
         int(number),
         mesh=_mesh(mesh),
@@ -84,7 +88,7 @@ def plan(
     if compile:
         from openlamda.train.lower import compiled
 
-        report["compiled"] = compiled(preset, found.mesh, batch_tokens // sequence, sequence, remat, optimizer)
+        report["compiled"] = compiled(config, found.mesh, batch_tokens // sequence, sequence, remat, optimizer)
     if json:
         print(jsonlib.dumps(report, indent=2))
     else:

@@ -1,10 +1,11 @@
-"""The LaMDA decoder: T5 relative attention, pre-RMSNorm, gated GELU, tied embedding, no biases.
+"""The LaMDA decoder: T5 relative attention, pre-RMSNorm, gated feed-forward, tied embedding, no biases.
 
 Takes token ids, weights and a mask, gives hidden states; plain functions over a dict of arrays. Knows nothing of tasks,
 sampling or meshes. Axes: B batch, T query tokens, S key tokens, D model, H heads, K head size, F feed-forward,
 V vocabulary, L layers, R buckets of relative distance.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
@@ -13,12 +14,24 @@ import jax.numpy as jnp
 import numpy as np
 from jax.ad_checkpoint import checkpoint_name
 
-from openlamda.model.config import ModelConfig
+from openlamda.model.config import Activation, ModelConfig
 from openlamda.model.params import Params
 from openlamda.model.sharding import gathered, place, summed, take
 
 UNROLLED = 8  # up to so many layers are compiled one by one: a scan that saves activations costs a CPU half its time
 LAYER_WEIGHTS = ("norm_attention", "query", "key", "value", "out", "norm_ff", "gate", "up", "down")
+_gelu = partial(jax.nn.gelu, approximate=True)  # tanh, as T5 and Lingvo have it
+ACTIVATIONS: dict[Activation, Callable[[jax.Array], jax.Array]] = {
+    "relu": jax.nn.relu,
+    "gelu": _gelu,
+    "silu": jax.nn.silu,
+    "glu": jax.nn.sigmoid,
+    "bilinear": lambda x: x,
+    "reglu": jax.nn.relu,
+    "geglu": _gelu,
+    "swiglu": jax.nn.silu,
+}
+"""Of the first matrix's product; the last five are multiplied by the second's (Shazeer 2020, arXiv 2002.05202)."""
 
 
 def distance_buckets(config: ModelConfig) -> np.ndarray:
@@ -67,22 +80,23 @@ def project(x_BTD: jax.Array, layer: Params) -> tuple[jax.Array, jax.Array, jax.
     return query, key, value
 
 
-def close_block(x_BTD: jax.Array, mixed_BHTK: jax.Array, layer: Params) -> jax.Array:
-    """The rest of a block after attention: output projection, then the gated feed-forward, each added to x."""
+def close_block(x_BTD: jax.Array, mixed_BHTK: jax.Array, layer: Params, config: ModelConfig) -> jax.Array:
+    """The rest of a block after attention: output projection, then the feed-forward, each added to x."""
     mixed_BHTK = checkpoint_name(mixed_BHTK, "mixed")
     out_HKD, down_FD = gathered(layer["out"], "heads", None, "embed"), gathered(layer["down"], "ff", "embed")
     x_BTD = x_BTD + summed("bhtk,hkd->btd", mixed_BHTK, out_HKD, "batch", "sequence", None)
     x_BTD = checkpoint_name(x_BTD, "attended")
     normed_BTD = place(rms_norm(x_BTD, layer["norm_ff"]), "batch", None, None)
-    gate_BTF = checkpoint_name(normed_BTD @ gathered(layer["gate"], "embed", "ff"), "gate")
+    activation = ACTIVATIONS[config.activation]
+    gate_BTF = checkpoint_name(normed_BTD @ gathered(layer["gate"], "embed", "ff"), "gate") if config.gated else None
     up_BTF = checkpoint_name(normed_BTD @ gathered(layer["up"], "embed", "ff"), "up")
-    activated_BTF = jax.nn.gelu(gate_BTF, approximate=True) * up_BTF
+    activated_BTF = activation(up_BTF) if gate_BTF is None else activation(gate_BTF) * up_BTF
     return x_BTD + summed("btf,fd->btd", activated_BTF, down_FD, "batch", "sequence", None)
 
 
 def layers(params: Params) -> Params:
     """The weights of all layers, stacked [L, ...], as `jax.lax.scan` takes them; a shared bias stays out."""
-    stacked = {name: params[name] for name in LAYER_WEIGHTS}
+    stacked = {name: params[name] for name in LAYER_WEIGHTS if name in params}
     if params["relative_bias"].shape[0] == params["query"].shape[0]:
         stacked["relative_bias"] = params["relative_bias"]
     return stacked
@@ -122,7 +136,7 @@ def forward(
     def block(x_BTD: jax.Array, layer: Params) -> tuple[jax.Array, None]:
         bias_HTS = bias_of_distance(layer_bias(params, layer), position_T, position_T, config)
         query, key, value = project(x_BTD, layer)
-        return close_block(x_BTD, attend(query, key, value, bias_HTS + mask_B1TS), layer), None
+        return close_block(x_BTD, attend(query, key, value, bias_HTS + mask_B1TS), layer, config), None
 
     unroll = config.num_layers <= UNROLLED
     embedded_BTD = take(params["embed"], tokens_BT, "batch", "sequence", None)

@@ -4,6 +4,7 @@ Run as a program of its own, since JAX counts its devices once: `python -m openl
 argument bytes and the program are those of the real run; what the CPU's compiler says of temporary memory is not.
 """
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -12,15 +13,18 @@ import time
 from typing import Any
 
 from openlamda.errors import UserError
+from openlamda.model.config import ModelConfig
 
 
-def compiled(preset: str, mesh: dict[str, int], rows: int, sequence: int, remat: str, optimizer: str) -> dict[str, Any]:
+def compiled(
+    config: ModelConfig, mesh: dict[str, int], rows: int, sequence: int, remat: str, optimizer: str
+) -> dict[str, Any]:
     """Seconds to lower and compile, and bytes of arguments a device, found in a process with that many devices."""
     devices = 1
     for size in mesh.values():
         devices *= size
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
-    asked = json.dumps([preset, mesh, rows, sequence, remat, optimizer])
+    asked = json.dumps([dataclasses.asdict(config), mesh, rows, sequence, remat, optimizer])
     run = subprocess.run(
         [sys.executable, "-m", "openlamda.train.lower", asked],
         env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
@@ -33,19 +37,20 @@ def compiled(preset: str, mesh: dict[str, int], rows: int, sequence: int, remat:
     return json.loads(run.stdout)
 
 
-def _lower(preset: str, mesh: dict[str, int], rows: int, sequence: int, remat: Any, optimizer: Any) -> dict[str, Any]:
+def _lower(
+    shape: dict[str, Any], mesh: dict[str, int], rows: int, sequence: int, remat: Any, optimizer: Any
+) -> dict[str, Any]:
     import jax
     import jax.numpy as jnp
     from jax.sharding import NamedSharding
 
-    from openlamda.model.config import PRESETS
     from openlamda.model.params import table
     from openlamda.model.sharding import make_mesh, spec
     from openlamda.train import optimizer as optimizers
     from openlamda.train.recipe import Optimizer
     from openlamda.train.step import Batch, State, train_step
 
-    config = PRESETS[preset]
+    config = ModelConfig(**shape)
     made = make_mesh(mesh)
     with jax.set_mesh(made):
 
