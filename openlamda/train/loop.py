@@ -22,7 +22,7 @@ from tensorboardX import SummaryWriter
 from openlamda.errors import UserError
 from openlamda.model import params as weights_table
 from openlamda.model import weights
-from openlamda.model.config import PRESETS, ModelConfig
+from openlamda.model.config import PRESETS, ModelConfig, changed
 from openlamda.model.copying import lay_copying
 from openlamda.model.sharding import make_mesh, put
 from openlamda.text.tokenizer import Tokenizer
@@ -40,12 +40,16 @@ def start(recipe: Recipe) -> tuple[weights_table.Params, ModelConfig, Tokenizer]
         if not recipe.tokenizer:
             raise UserError("recipe: no setting 'tokenizer'; a preset has none, `openlamda tokenizer train` makes one")
         tokenizer = Tokenizer.load(Path(recipe.tokenizer).expanduser())
-        config = dataclasses.replace(PRESETS[recipe.start], vocab_size=tokenizer.vocab_size)
+        if "vocab_size" in recipe.model:
+            raise UserError("model: vocab_size is the tokenizer's, expected no setting of it")
+        config = dataclasses.replace(changed(PRESETS[recipe.start], recipe.model), vocab_size=tokenizer.vocab_size)
         params = weights_table.init(config, jax.random.key(recipe.seed))
         return lay_copying(params, config, recipe.seed) if recipe.copying_heads else params, config, tokenizer
     directory = Path(recipe.start).expanduser()
     if not directory.is_dir():
         raise UserError(f"recipe: start = {recipe.start!r}, expected a directory or one of {', '.join(PRESETS)}")
+    if recipe.model:
+        raise UserError(f"recipe: start = {recipe.start!r} has its own shape, expected no [model] table")
     params, config = weights.load(directory / "model" if (directory / "model").is_dir() else directory)
     tokenizer = Tokenizer.load(
         (directory / "model" if (directory / "model").is_dir() else directory) / "tokenizer.model"
@@ -55,7 +59,8 @@ def start(recipe: Recipe) -> tuple[weights_table.Params, ModelConfig, Tokenizer]
 
 def batches(recipe: Recipe, tokenizer: Tokenizer, names: list[str]) -> Iterator[tuple[Batch, dict[str, int]]]:
     """The run's batches from the first on; the same recipe and data give the same ones."""
-    made = sources(recipe.mixture, Path(recipe.data).expanduser(), tokenizer, recipe.row_tokens, recipe.seed, names)
+    data, alpha = Path(recipe.data).expanduser(), recipe.subword_regularisation
+    made = sources(recipe.mixture, data, tokenizer, recipe.row_tokens, recipe.seed, names, alpha)
     return pack(mixed(made, recipe.mixture), recipe.batch_rows, recipe.row_tokens, recipe.rating_weight)
 
 
@@ -74,11 +79,9 @@ def run(recipe: Recipe, directory: Path, names: list[str], report: Callable[[dic
     if recipe.optimizer.name == "muon" and any(size > 1 for size in recipe.mesh.values()):
         raise UserError("optimizer: muon works on one device, expected adamw or adafactor on a mesh of several")
     directory.mkdir(parents=True, exist_ok=True)
-    resolved = msgspec.json.format(msgspec.json.encode(recipe))
     recipe_file = directory / "recipe.json"
-    if recipe_file.exists() and recipe_file.read_bytes() != resolved:
+    if recipe_file.exists() and recipe_file.read_bytes() != _resolved(recipe):
         raise UserError(f"{recipe_file}: this directory holds a run of another recipe; choose another -o")
-    recipe_file.write_bytes(resolved)
     with jax.set_mesh(make_mesh(recipe.mesh)) if recipe.mesh else nullcontext(), stopping() as stop:
         return _train(recipe, directory, names, report, stop)
 
@@ -96,6 +99,7 @@ def _train(
     first = int(state.step)
     stream = islice(batches(recipe, tokenizer, names), first, recipe.steps)
     unseen = _split(copies(recipe, tokenizer, names))
+    (directory / "recipe.json").write_bytes(_resolved(recipe))  # not before all of it was found right
 
     # ---- step, log, save
     peak = matmul_peak()
@@ -115,6 +119,7 @@ def _train(
                 optimizer=optimizer,
                 remat=recipe.remat,
                 dtype=jnp.dtype(recipe.dtype),
+                unlikelihood=recipe.unlikelihood,
             )
             meter.update(counts)
             if step % recipe.log_every == 0 or step == recipe.steps:
@@ -139,6 +144,10 @@ def _train(
             if stop.is_set() and step < recipe.steps:
                 raise Stopped(f"stopped at step {step} of {recipe.steps}; the same command goes on from there")
     return directory / "model"
+
+
+def _resolved(recipe: Recipe) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(recipe))
 
 
 def _split(batch: Batch) -> Batch:
