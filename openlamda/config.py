@@ -36,6 +36,14 @@ def load(kind: type[T], path: Path, overrides: typing.Sequence[str] = ()) -> T:
         raise UserError(f"{path}: {error}") from None
 
 
+def assigned(overrides: typing.Sequence[str]) -> dict[str, Any]:
+    """What `key=value` words say, as the tables of a TOML file."""
+    values: dict[str, Any] = {}
+    for override in overrides:
+        _override(values, override)
+    return values
+
+
 def _override(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals:

@@ -49,6 +49,7 @@ def show(
         settings.row_tokens,
         settings.seed,
         training_names(),
+        settings.subword_regularisation,
     )
     console = Console(soft_wrap=True, highlight=False)
     asked = {_plain(text) for path in against or () for row in read_jsonl(path) for text in _texts(row)}
@@ -78,7 +79,7 @@ def _stands_in(sequence: Sequence, asked: set[str], tokenizer: Tokenizer) -> boo
     """Whether a stretch of text between two control symbols is one of the evaluation's texts."""
     stretches, current = [], []
     for token in (*sequence.tokens, Symbol.EOS):
-        if token >= len(Symbol):
+        if not tokenizer.is_symbol(token):
             current.append(token)
         elif current:
             stretches.append(current)
@@ -90,7 +91,7 @@ def render(sequence: Sequence, tokenizer: Tokenizer) -> Text:
     """A sequence as text: learned tokens bold, read ones dim, symbols in brackets."""
     text = Text()
     for token, learned in zip(sequence.tokens, sequence.learned, strict=True):
-        symbol = token < len(Symbol)
+        symbol = tokenizer.is_symbol(token)
         shown = f" [{tokenizer.piece(token)}] " if symbol else tokenizer.piece(token).replace("▁", " ")
         text.append(shown, style=("bold green" if learned else "dim") + (" reverse" if symbol else ""))
     return text

@@ -7,19 +7,23 @@ import math
 from rich.console import Console
 from rich.table import Table
 
+from openlamda.config import assigned
 from openlamda.errors import UserError
-from openlamda.model.config import PRESETS
+from openlamda.model.config import PRESETS, changed
 
 
-def show(preset: str = "nano", *, relative_bias: str = "per_layer", json: bool = False) -> None:
+def show(preset: str = "nano", *overrides: str, json: bool = False) -> None:
     """Print every weight of a preset and the exact total.
+
+    Example: openlamda model show 137b activation=swiglu two_thirds_width=true
 
     Parameters
     ----------
     preset
         nano, 2b, 8b or 137b.
-    relative_bias
-        per_layer (the paper's count) or shared (T5).
+    overrides
+        Fields changed, as key=value: relative_bias=shared (T5), activation=relu (or gelu, silu, glu, bilinear, reglu,
+        geglu, swiglu), d_ff=NUMBER, two_thirds_width=true (the cost of an ungated feed-forward), ...
     json
         Print an object with the configuration, the weights and the total.
     """
@@ -27,9 +31,7 @@ def show(preset: str = "nano", *, relative_bias: str = "per_layer", json: bool =
 
     if preset not in PRESETS:
         raise UserError(f"preset {preset!r}, expected one of {', '.join(PRESETS)}")
-    if relative_bias not in ("per_layer", "shared"):
-        raise UserError(f"relative bias {relative_bias!r}, expected per_layer or shared")
-    config = dataclasses.replace(PRESETS[preset], relative_bias=relative_bias)
+    config = changed(PRESETS[preset], assigned(overrides))
     weights = table(config)
     if json:
         shapes = {name: {"shape": weight.shape, "axes": weight.axes} for name, weight in weights.items()}

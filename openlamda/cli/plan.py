@@ -2,13 +2,15 @@
 
 import dataclasses
 import json as jsonlib
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
+from openlamda.config import assigned
 from openlamda.errors import UserError
-from openlamda.model.config import PRESETS
+from openlamda.model.config import PRESETS, changed
 
 if TYPE_CHECKING:
     from openlamda.train.plan import Plan
@@ -18,7 +20,7 @@ GIB = 2**30
 
 def plan(
     preset: str,
-    *,
+    *overrides: str,
     chips: str = "v3-1024",
     mesh: str = "",
     sequence: int = 1024,
@@ -27,7 +29,7 @@ def plan(
     days: float | None = None,
     remat: Literal["none", "minimal", "full"] = "minimal",
     optimizer: Literal["adafactor", "adamw"] = "adafactor",
-    compile: bool = False,
+    compile: Annotated[list[Literal["cpu", "tpu"]] | None, Parameter(consume_multiple=True, negative=())] = None,
     json: bool = False,
 ) -> None:
     """What a training run would take, before a chip is rented: memory, traffic, time, energy, and what does not fit.
@@ -40,6 +42,8 @@ def plan(
     ----------
     preset
         nano, 2b, 8b or 137b.
+    overrides
+        Fields of its shape changed, as key=value (activation=swiglu, d_ff=43690; see `openlamda model show --help`).
     chips
         Kind and number: v3, v4, v5e, v5p, v6e, a100, h100 or h200, and how many, as v4-512.
     mesh
@@ -57,7 +61,8 @@ def plan(
     optimizer
         adafactor or adamw.
     compile
-        Also lower and compile the real train step for as many simulated devices (half a minute).
+        Also compile the real train step for as many simulated devices (half a minute); `--compile tpu`: for the TPUs
+        themselves, which takes libtpu (minutes), and gives their memory and estimates of time.
     json
         Print one object.
     """
@@ -68,8 +73,9 @@ def plan(
     chip, _, number = chips.partition("-")
     if not number.isdigit() or not int(number):
         raise UserError(f"chips {chips!r}, expected a kind and a number as v3-1024")
+    config = changed(PRESETS[preset], assigned(overrides))
     found = make_plan(
-        PRESETS[preset],
+        config,
         chip,
         int(number),
         mesh=_mesh(mesh),
@@ -81,10 +87,16 @@ def plan(
         optimizer=optimizer,
     )
     report: dict[str, Any] = {"preset": preset, "chips": chips, **dataclasses.asdict(found)}
-    if compile:
+    rows = batch_tokens // sequence
+    if compile is not None and "tpu" in compile:
+        from openlamda.train import tpu
+
+        made = tpu.compiled(config, chip, int(number), found.mesh, rows, sequence, remat, optimizer)
+        report["compiled_for_tpu"] = made
+    elif compile is not None:
         from openlamda.train.lower import compiled
 
-        report["compiled"] = compiled(preset, found.mesh, batch_tokens // sequence, sequence, remat, optimizer)
+        report["compiled"] = compiled(config, found.mesh, rows, sequence, remat, optimizer)
     if json:
         print(jsonlib.dumps(report, indent=2))
     else:
@@ -128,6 +140,16 @@ def _show(found: "Plan", report: dict[str, Any]) -> None:
         lines["compiled"] = (
             f"{compiled['devices']} simulated devices, {seconds:.0f} s, "
             f"{compiled['argument_bytes'] / GIB:.3f} GiB of arguments a device"
+        )
+    if "compiled_for_tpu" in report:
+        made = report["compiled_for_tpu"]
+        lines["compiled for TPU"] = (
+            f"{made['devices']} devices, {made['compile_seconds']:.0f} s, peak {made['peak_bytes'] / GIB:.2f} GiB "
+            f"a device ({made['memory_share']:.0%}), {made['argument_bytes'] / GIB:.3f} GiB of it arguments"
+        )
+        lines["by its compiler (estimate)"] = (
+            f"{made['compute_seconds']:.3g} s of work, {sum(made['wire_seconds'].values()):.3g} s of traffic, "
+            f"MFU {made['mfu']:.1%} with nothing hidden"
         )
     for name, text in lines.items():
         rows.add_row(name, text)

@@ -3,7 +3,7 @@
 import os
 import random
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -16,11 +16,13 @@ def train(
     data: Path,
     *,
     output: Annotated[Path, Parameter(name=["--output", "-o"])],
+    kind: Literal["bpe", "unigram"] = "bpe",
     vocab_size: int = 4096,
+    sentinels: int = 0,
     characters: int = 20_000_000,
     seed: int = 0,
 ) -> None:
-    """Train a SentencePiece BPE tokenizer on the dialogs and documents of a data folder.
+    """Train a SentencePiece tokenizer on the dialogs and documents of a data folder.
 
     Parameters
     ----------
@@ -28,8 +30,12 @@ def train(
         Folder of JSON Lines files (docs/data.md).
     output
         The file to write.
+    kind
+        bpe (the paper's) or unigram.
     vocab_size
         Number of ids, control symbols and bytes included.
+    sentinels
+        So many of them stand for what span corruption cuts out of a text (T5 has 100).
     characters
         Read about so many characters, half from dialogs and half from documents.
     seed
@@ -46,7 +52,7 @@ def train(
             sizes += len(text)
             if sizes > characters // 2:
                 break
-    trained = tokenizer.train(texts, vocab_size)
+    trained = tokenizer.train(texts, vocab_size, kind=kind, sentinels=sentinels)
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_name(f"{output.name}.tmp")
     temporary.write_bytes(trained.model)

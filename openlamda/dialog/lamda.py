@@ -56,7 +56,7 @@ class Lamda:
         self.max_queries = max_queries
         self.window = window  # tokens of context: role and dialog
         self.grammar = Grammar(tokenizer.encode)
-        self.draft_sampling = Sampling(max_tokens=max_tokens, banned=UNSPOKEN)
+        self.draft_sampling = Sampling(max_tokens=max_tokens, banned=(*UNSPOKEN, *tokenizer.sentinels))
         # what was looked up is to be repeated exactly, so the final candidates are drawn closer to the likeliest
         self.final_sampling = replace(self.draft_sampling, temperature=0.5)
 

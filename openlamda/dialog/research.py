@@ -1,5 +1,7 @@
 """The research loop (LaMDA, section 6.2): the model asks the toolset until it turns to the user."""
 
+from dataclasses import replace
+
 from openlamda.dialog.trace import Asked, Trace
 from openlamda.engine.base import LanguageModel, Sampling
 from openlamda.text.dialog import Dialog, Result
@@ -30,6 +32,7 @@ def research(
     At most `max_queries` queries; then the reply is due, whatever the model would rather do.
     """
     grammar, cursor = Grammar(tokenizer.encode), toolset.turn()
+    sampling = replace(QUERY, banned=(*QUERY.banned, *tokenizer.sentinels))
     steps: list[Step] = []
     results: list[Result] = []
     while len(steps) < max_queries:
@@ -37,7 +40,7 @@ def research(
         ((ask,), (answer,)) = model.score(prompt, [(Symbol.TS,), (Symbol.USER,)])
         if answer >= ask:
             break
-        said = model.sample((*prompt, Symbol.TS), 1, QUERY, trace.seed)[0]
+        said = model.sample((*prompt, Symbol.TS), 1, sampling, trace.seed)[0]
         query = tokenizer.decode(said.tokens).strip()
         if not query:
             break

@@ -58,7 +58,7 @@ def extend(
         keys = jnp.concatenate([prefix_keys_HSK[None], key_BHNK], axis=2)
         values = jnp.concatenate([prefix_values_HSK[None], value_BHNK], axis=2)
         mixed_BHNK = attend(query_BHNK, keys, values, jnp.concatenate(bias, axis=-1)[None])
-        return transformer.close_block(x_BND, mixed_BHNK, layer), (key_BHNK[0], value_BHNK[0])
+        return transformer.close_block(x_BND, mixed_BHNK, layer, config), (key_BHNK[0], value_BHNK[0])
 
     inputs = (transformer.layers(params), cache.keys_LHSK, cache.values_LHSK)
     x_BND, (keys_LHNK, values_LHNK) = jax.lax.scan(block, params["embed"][tokens_N][None], inputs)
@@ -122,7 +122,7 @@ def draw(
             S = prefix_keys_HSK.shape[1]
             mixed_CHTK = jnp.einsum("chts,hsk->chtk", weights[..., :S], prefix_values_HSK)
             mixed_CHTK += jnp.einsum("chts,chsk->chtk", weights[..., S:], values_CHTK)
-            return transformer.close_block(x_CTD, mixed_CHTK, layer), (keys_CHTK, values_CHTK)
+            return transformer.close_block(x_CTD, mixed_CHTK, layer, config), (keys_CHTK, values_CHTK)
 
         inputs = (transformer.layers(params), cache.keys_LHSK, cache.values_LHSK, *own)
         x_CTD, own = jax.lax.scan(block, params["embed"][tokens_C][:, None], inputs)

@@ -31,6 +31,7 @@ def table(config: ModelConfig) -> dict[str, Weight]:
     L, D, H, K, F = config.num_layers, config.d_model, config.num_heads, config.d_head, config.d_ff
     V, R = config.vocab_size, config.num_buckets
     B = L if config.relative_bias == "per_layer" else 1
+    gate = {"gate": Weight((L, D, F), (None, "embed", "ff"), "uniform", D**-0.5)} if config.gated else {}
     return {
         "embed": Weight((V, D), ("vocab", "embed"), "normal"),
         "relative_bias": Weight((B, H, R), (None, "heads", None), "normal", (H * R) ** -0.5),
@@ -40,7 +41,7 @@ def table(config: ModelConfig) -> dict[str, Weight]:
         "value": Weight((L, D, H, K), (None, "embed", "heads", None), "normal", D**-0.5),
         "out": Weight((L, H, K, D), (None, "heads", None, "embed"), "normal", (H * K) ** -0.5),
         "norm_ff": Weight((L, D), (None, None), "ones"),
-        "gate": Weight((L, D, F), (None, "embed", "ff"), "uniform", D**-0.5),
+        **gate,
         "up": Weight((L, D, F), (None, "embed", "ff"), "uniform", D**-0.5),
         "down": Weight((L, F, D), (None, "ff", "embed"), "uniform", F**-0.5),
         "norm_final": Weight((D,), (None,), "ones"),

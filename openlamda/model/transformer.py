@@ -1,10 +1,11 @@
-"""The LaMDA decoder: T5 relative attention, pre-RMSNorm, gated GELU, tied embedding, no biases.
+"""The LaMDA decoder: T5 relative attention, pre-RMSNorm, gated feed-forward, tied embedding, no biases.
 
 Takes token ids, weights and a mask, gives hidden states; plain functions over a dict of arrays. Knows nothing of tasks,
 sampling or meshes. Axes: B batch, T query tokens, S key tokens, D model, H heads, K head size, F feed-forward,
 V vocabulary, L layers, R buckets of relative distance.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
@@ -13,13 +14,25 @@ import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
 
 from openlamda.model.attention import attend_rows
-from openlamda.model.config import ModelConfig
+from openlamda.model.config import Activation, ModelConfig
 from openlamda.model.params import Params
 from openlamda.model.products import from_heads, linear, narrow, to_heads, to_vocabulary
 from openlamda.model.sharding import gathered, place, take
 
 UNROLLED = 8  # up to so many layers are compiled one by one: a scan that saves activations costs a CPU half its time
 LAYER_WEIGHTS = ("norm_attention", "query", "key", "value", "out", "norm_ff", "gate", "up", "down")
+_gelu = partial(jax.nn.gelu, approximate=True)  # tanh, as T5 and Lingvo have it
+ACTIVATIONS: dict[Activation, Callable[[jax.Array], jax.Array]] = {
+    "relu": jax.nn.relu,
+    "gelu": _gelu,
+    "silu": jax.nn.silu,
+    "glu": jax.nn.sigmoid,
+    "bilinear": lambda x: x,
+    "reglu": jax.nn.relu,
+    "geglu": _gelu,
+    "swiglu": jax.nn.silu,
+}
+"""Of the first matrix's product; the last five are multiplied by the second's (Shazeer 2020, arXiv 2002.05202)."""
 
 
 def rms_norm(x_BTD: jax.Array, scale_D: jax.Array) -> jax.Array:
@@ -37,22 +50,24 @@ def project(x_BTD: jax.Array, layer: Params) -> tuple[jax.Array, jax.Array, jax.
     return query, key, value
 
 
-def close_block(x_BTD: jax.Array, mixed_BHTK: jax.Array, layer: Params) -> jax.Array:
-    """The rest of a block after attention: output projection, then the gated feed-forward, each added to x."""
+def close_block(x_BTD: jax.Array, mixed_BHTK: jax.Array, layer: Params, config: ModelConfig) -> jax.Array:
+    """The rest of a block after attention: output projection, then the feed-forward, each added to x."""
     mixed_BHTK = checkpoint_name(mixed_BHTK, "mixed")
     out_HKD, down_FD = gathered(layer["out"], "heads", None, "embed"), gathered(layer["down"], "ff", "embed")
     x_BTD = x_BTD + from_heads(mixed_BHTK, out_HKD)
     x_BTD = checkpoint_name(x_BTD, "attended")
     normed_BTD = place(rms_norm(x_BTD, layer["norm_ff"]), "batch", None, None)
-    gate_BTF = checkpoint_name(linear(normed_BTD, gathered(layer["gate"], "embed", "ff")), "gate")
-    up_BTF = checkpoint_name(linear(normed_BTD, gathered(layer["up"], "embed", "ff")), "up")
-    activated_BTF = jax.nn.gelu(gate_BTF, approximate=True) * up_BTF
-    return x_BTD + narrow(activated_BTF, down_FD)
+    activation, up_BTF = ACTIVATIONS[config.activation], linear(normed_BTD, gathered(layer["up"], "embed", "ff"))
+    up_BTF = checkpoint_name(up_BTF, "up")
+    if config.gated:
+        gate_BTF = checkpoint_name(linear(normed_BTD, gathered(layer["gate"], "embed", "ff")), "gate")
+        return x_BTD + narrow(activation(gate_BTF) * up_BTF, down_FD)
+    return x_BTD + narrow(activation(up_BTF), down_FD)
 
 
 def layers(params: Params) -> Params:
     """The weights of all layers, stacked [L, ...], as `jax.lax.scan` takes them; a shared bias stays out."""
-    stacked = {name: params[name] for name in LAYER_WEIGHTS}
+    stacked = {name: params[name] for name in LAYER_WEIGHTS if name in params}
     if params["relative_bias"].shape[0] == params["query"].shape[0]:
         stacked["relative_bias"] = params["relative_bias"]
     return stacked
@@ -87,7 +102,7 @@ def forward(
     def block(x_BTD: jax.Array, layer: Params) -> tuple[jax.Array, None]:
         table_HR = layer_bias(params, layer)
         mixed_BHTK = attend_rows(*project(x_BTD, layer), table_HR, segments_BT, config, lean=remat != "none")
-        return close_block(x_BTD, mixed_BHTK, layer), None
+        return close_block(x_BTD, mixed_BHTK, layer, config), None
 
     unroll = config.num_layers <= UNROLLED
     embedded_BTD = take(params["embed"], tokens_BT, "batch", "sequence", None, first=True)

@@ -51,7 +51,7 @@ def load_config(directory: Path) -> ModelConfig:
 
 
 def load(directory: Path) -> tuple[Params, ModelConfig]:
-    """All weights as float32, and their shape. Raises UserError where a weight is missing or of another shape."""
+    """All weights as float32, and their shape. Raises UserError where one is missing, surplus or of another shape."""
     config = load_config(directory)
     path = directory / "model.safetensors"
     try:
@@ -62,4 +62,6 @@ def load(directory: Path) -> tuple[Params, ModelConfig]:
         if name not in arrays or arrays[name].shape != weight.shape:
             found = arrays[name].shape if name in arrays else "nothing"
             raise UserError(f"{path}: weight {name!r} is {found}, expected {weight.shape}")
+    if surplus := sorted(arrays.keys() - table(config).keys()):
+        raise UserError(f"{path}: weight {surplus[0]!r} has no place in the shape that config.json says")
     return {name: jnp.asarray(arrays[name], jnp.float32) for name in table(config)}, config

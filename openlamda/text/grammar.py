@@ -1,6 +1,7 @@
 """The sequences: every task of the model is written here, once, for training and for serving alike.
 
     document   DOCUMENT text EOS
+    spans      DOCUMENT text with sentinels for what was cut out, then each sentinel and its span, EOS
     dialog     USER_TURN text AGENT_TURN text ... EOS
     generate   context RESPONSE reply EOS
     judge      context [snippets] RESPONSE reply ATTRIBUTE rating         UNSAFE wants NO, the others YES
@@ -54,10 +55,11 @@ class Step:
 
 
 class Grammar:
-    """The sequences over one tokenizer, given as its `encode`."""
+    """The sequences over one tokenizer, given as its `encode` and the ids of its sentinels."""
 
-    def __init__(self, encode: Encode):
+    def __init__(self, encode: Encode, sentinels: Tokens = ()):
         self._encode = encode
+        self.sentinels = sentinels
 
     def _read(self, *parts: Symbol | str) -> Sequence:
         ids: list[int] = []
@@ -72,6 +74,10 @@ class Grammar:
     def document(self, text: str) -> Sequence:
         """A document; all of it is learned but its first symbol."""
         return self._read(Symbol.DOCUMENT) + self._say(text, Symbol.EOS)
+
+    def spans(self, corrupted: Sequence) -> Sequence:
+        """A document with spans cut out (text/objectives.py)."""
+        return self._read(Symbol.DOCUMENT) + corrupted + self._say(Symbol.EOS)
 
     def dialog(self, dialog: Dialog) -> Sequence:
         """A whole dialog, learned like any text (pre-training)."""

@@ -63,8 +63,8 @@ class Feed:
 
     def _packed(self, mixture: dict[str, float], seed: int, held: bool = False) -> Iterator[Counted]:
         recipe = self._recipe
-        folder = Path(recipe.data).expanduser()
-        made = sources(mixture, folder, self._tokenizer, recipe.row_tokens, seed, self._names, held=held)
+        folder, alpha = Path(recipe.data).expanduser(), 0 if held else recipe.subword_regularisation
+        made = sources(mixture, folder, self._tokenizer, recipe.row_tokens, seed, self._names, alpha, held=held)
         return pack(mixed(made, mixture), recipe.batch_rows, recipe.row_tokens, recipe.rating_weight)
 
 

@@ -21,7 +21,7 @@ from jax.typing import ArrayLike
 
 from openlamda.errors import UserError
 from openlamda.model import weights
-from openlamda.model.config import PRESETS, ModelConfig
+from openlamda.model.config import PRESETS, ModelConfig, changed
 from openlamda.model.copying import lay_copying
 from openlamda.model.params import Params, init, table
 from openlamda.model.sharding import BATCH, make_mesh, put
@@ -44,7 +44,9 @@ def start(recipe: Recipe) -> tuple[Params, ModelConfig, Tokenizer]:
         if not recipe.tokenizer:
             raise UserError("recipe: no setting 'tokenizer'; a preset has none, `openlamda tokenizer train` makes one")
         tokenizer = Tokenizer.load(Path(recipe.tokenizer).expanduser())
-        config = dataclasses.replace(PRESETS[recipe.start], vocab_size=tokenizer.vocab_size)
+        if "vocab_size" in recipe.model:
+            raise UserError("model: vocab_size is the tokenizer's, expected no setting of it")
+        config = dataclasses.replace(changed(PRESETS[recipe.start], recipe.model), vocab_size=tokenizer.vocab_size)
         params = init(config, jax.random.key(recipe.seed))
         if recipe.copying_heads:
             params = _placed(lay_copying(hosts.whole(params), config, recipe.seed), config)
@@ -52,6 +54,8 @@ def start(recipe: Recipe) -> tuple[Params, ModelConfig, Tokenizer]:
     directory = Path(recipe.start).expanduser()
     if not directory.is_dir():
         raise UserError(f"recipe: start = {recipe.start!r}, expected a directory or one of {', '.join(PRESETS)}")
+    if recipe.model:
+        raise UserError(f"recipe: start = {recipe.start!r} has its own shape, expected no [model] table")
     directory = directory / "model" if (directory / "model").is_dir() else directory
     params, config = weights.load(directory)
     return _placed(params, config), config, Tokenizer.load(directory / "tokenizer.model")
@@ -76,13 +80,11 @@ def run(recipe: Recipe, directory: Path, names: list[str], report: Report) -> Pa
             f"batch_rows = {recipe.batch_rows}, expected a multiple of {parts} (accumulate x replica x data)"
         )
     recipe_file = directory / "recipe.json"
-    resolved = msgspec.json.format(msgspec.json.encode(recipe))
-    if recipe_file.exists() and recipe_file.read_bytes() != resolved:
+    if recipe_file.exists() and recipe_file.read_bytes() != _resolved(recipe):
         raise UserError(f"{recipe_file}: this directory holds a run of another recipe; choose another -o")
     with jax.set_mesh(make_mesh(recipe.mesh)) if recipe.mesh else nullcontext(), stopping() as stop:
         if hosts.leads():
             directory.mkdir(parents=True, exist_ok=True)
-            recipe_file.write_bytes(resolved)
         return _train(recipe, directory, names, report, stop)
 
 
@@ -96,6 +98,8 @@ def _train(recipe: Recipe, directory: Path, names: list[str], report: Report, st
     state = checkpoints.restore(state) or state
     first = int(state.step)
     unseen, held_back = feed.copies(), [_split(batch) for batch in feed.validation()]
+    if hosts.leads():
+        (directory / "recipe.json").write_bytes(_resolved(recipe))  # not before all of it was found right
 
     # ---- step, log, save
     flops = flops_per_token(config, recipe.row_tokens)
@@ -111,6 +115,7 @@ def _train(recipe: Recipe, directory: Path, names: list[str], report: Report, st
                 remat=recipe.remat,
                 dtype=jnp.dtype(recipe.dtype),
                 accumulate=recipe.accumulate,
+                unlikelihood=recipe.unlikelihood,
             )
             meter.update(counts)
             last, ending = step == recipe.steps, _asked_to_end(stop, step)
@@ -140,6 +145,10 @@ def _train(recipe: Recipe, directory: Path, names: list[str], report: Report, st
             if ending and not last:
                 raise Stopped(f"stopped at step {step} of {recipe.steps}; the same command goes on from there")
     return directory / "model"
+
+
+def _resolved(recipe: Recipe) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(recipe))
 
 
 def _split(batch: Batch) -> Batch:

@@ -120,10 +120,11 @@ def plan(
             raise UserError(f"mesh: {what} = {size} does not divide into {shards} shards")
 
     L, D, H, K, F = config.num_layers, config.d_model, config.num_heads, config.d_head, config.d_ff
+    wide = 2 if config.gated else 1  # feed-forward products of width F
     parameters = count(config)
     flops = flops_per_token(config, sequence) * tokens_per_step
     tokens = tokens_per_step / (replicas * X)  # that a device works on, with Y - 1 others
-    layer_bytes = 2 * (4 * D * H * K + 3 * D * F)  # bfloat16
+    layer_bytes = 2 * (4 * D * H * K + (wide + 1) * D * F)  # bfloat16
 
     # ---- memory
     held = sum(
@@ -133,11 +134,11 @@ def plan(
     state, gradients = STATE_BYTES[optimizer] * held, 2 * held
     kept = {
         "full": D,
-        "minimal": 2 * D + 4 * H * K + 2 * F,
-        "none": 4 * D + 4 * H * K + 4 * F + 3 * H * sequence,
+        "minimal": 2 * D + 4 * H * K + wide * F,
+        "none": 4 * D + 4 * H * K + 2 * wide * F + 3 * H * sequence,
     }[remat]
     activations = 2 * tokens * kept * L / Y
-    at_work = 2 * tokens * (4 * H * K + 3 * F + 2 * D * Y) / Y + 6 * tokens * H * sequence / Y
+    at_work = 2 * tokens * (4 * H * K + (wide + 1) * F + 2 * D * Y) / Y + 6 * tokens * H * sequence / Y
     working = gradients + 2 * layer_bytes / Y + at_work
     problems = []
     needed = state + activations + working

@@ -1,7 +1,9 @@
 """A training run on one page: what it starts from, what it reads, how long it goes."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Any, Literal
+
+import msgspec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +25,7 @@ class Recipe:
     """One stage. Paths are relative to the working directory."""
 
     start: str  # a preset begins from nothing, a model or run directory goes on from its weights
+    model: dict[str, Any] = field(default_factory=dict)  # the preset's fields changed (model/config.py, `changed`)
     copying_heads: bool = False  # a preset begins with an induction circuit (model/copying.py)
     tokenizer: str = ""  # a SentencePiece model; a directory to start from has its own
     data: str = "data"  # folder of the public data (docs/data.md)
@@ -34,6 +37,12 @@ class Recipe:
     optimizer: Optimizer = field(default_factory=Optimizer)
     mixture: dict[str, float] = field(default_factory=dict)  # task -> share of the tokens; tasks: train/tasks.py
     shards: str = ""  # instead of a mixture: a directory of `openlamda corpus build`, rows of its length
+    subword_regularisation: Annotated[float, msgspec.Meta(ge=0, le=1)] = (
+        0  # alpha (text/tokenizer.py, `sample`); 0: off
+    )
+    unlikelihood: Annotated[float, msgspec.Meta(ge=0)] = (
+        0  # weight of token unlikelihood (train/unlikelihood.py); 0: off
+    )
     rating_weight: float = 8.0  # a rating is one token among many of text: it counts so much more
     mesh: dict[str, int] = field(default_factory=dict)  # devices by axis: replica, data, model; empty: one device
     remat: Literal["none", "minimal", "full"] = "none"  # what the backward pass computes again (model/transformer.py)

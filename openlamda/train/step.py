@@ -15,8 +15,9 @@ from jax.typing import DTypeLike
 from openlamda.model import transformer
 from openlamda.model.config import ModelConfig
 from openlamda.model.params import Params
-from openlamda.model.sharding import batch_shards, put
+from openlamda.model.sharding import batch_shards, put, take
 from openlamda.model.transformer import Remat
+from openlamda.train.unlikelihood import Said, first_said, token_unlikelihood
 
 KEPT_EXACT = ("norm", "relative_bias")  # few weights, and sums that need their digits
 PIECE = 4096  # tokens whose logits a device holds at once
@@ -49,10 +50,16 @@ def fresh(params: Params, optimizer: optax.GradientTransformation) -> State:
 
 
 def loss_sums(
-    params: Params, batch: Batch, config: ModelConfig, remat: Remat = "none", dtype: DTypeLike = jnp.float32
+    params: Params,
+    batch: Batch,
+    config: ModelConfig,
+    remat: Remat = "none",
+    dtype: DTypeLike = jnp.float32,
+    unlikelihood: float = 0.0,
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    """Weighted sum of loss with z-loss, and (weighted sum of cross-entropy in nats, sum of weights).
+    """Weighted sum of loss, and (weighted sum of cross-entropy in nats, sum of weights).
 
+    The loss is cross-entropy with z-loss, and `unlikelihood` times that of train/unlikelihood.py.
     Products are of `dtype`, sums over the vocabulary float32. The logits are made in pieces of the sequence, at most
     PIECE tokens a device, and again in the backward pass.
     """
@@ -61,27 +68,41 @@ def loss_sums(
     hidden_BTD = transformer.forward(params, tokens_BT, jnp.asarray(batch.segments), config, remat=remat)
     next_BT, weights_BT = (jnp.pad(x_BT[:, 1:], ((0, 0), (0, 1))) for x_BT in (tokens_BT, weights_BT))
 
-    def piece(hidden_BtD, targets_Bt, weights_Bt):
+    rows = (hidden_BTD, next_BT, weights_BT)
+    said = None
+    if unlikelihood:
+        segments_BT, learned_BT = jnp.asarray(batch.segments), jnp.asarray(batch.weights) > 0
+        embedded_BTD = take(params["embed"], tokens_BT, "batch", None, None, first=True) * config.d_model**-0.5
+        said = Said(embedded_BTD, tokens_BT, segments_BT, first_said(tokens_BT, segments_BT, learned_BT))
+        rows += (segments_BT, jnp.broadcast_to(jnp.arange(tokens_BT.shape[1]), tokens_BT.shape))
+
+    def piece(hidden_BtD, targets_Bt, weights_Bt, *places):
         logits_BtV = transformer.logits(params, hidden_BtD)
         log_z_Bt = jax.nn.logsumexp(logits_BtV, axis=-1)
         said_BtV = targets_Bt[..., None] == jnp.arange(config.vocab_size)
         entropy_Bt = log_z_Bt - jnp.sum(jnp.where(said_BtV, logits_BtV, 0), axis=-1)
         loss = jnp.sum(weights_Bt * (entropy_Bt + Z_LOSS * log_z_Bt**2))
+        if said is not None:
+            repeated_Bt = token_unlikelihood(hidden_BtD, log_z_Bt, targets_Bt, places, said)
+            loss += unlikelihood * jnp.sum(weights_Bt * repeated_Bt)
         return jnp.stack([loss, jnp.sum(weights_Bt * entropy_Bt), jnp.sum(weights_Bt)])
 
     B, T = tokens_BT.shape
     pieces = next(n for n in range(1, T + 1) if (T % n == 0 and B // batch_shards() * T // n <= PIECE) or n == T)
     if pieces == 1:
-        sums = piece(hidden_BTD, next_BT, weights_BT)
+        sums = piece(*rows)
     else:
-        rows = (hidden_BTD, next_BT, weights_BT)
         rows = jax.tree.map(lambda x: jnp.moveaxis(x.reshape(B, pieces, T // pieces, *x.shape[2:]), 1, 0), rows)
         add = jax.checkpoint(lambda sums, row: (sums + piece(*row), None))
         sums, _ = jax.lax.scan(add, jnp.zeros(3), rows)
     return sums[0], (sums[1], sums[2])
 
 
-@partial(jax.jit, static_argnames=("config", "optimizer", "remat", "dtype", "accumulate"), donate_argnames="state")
+@partial(
+    jax.jit,
+    static_argnames=("config", "optimizer", "remat", "dtype", "accumulate", "unlikelihood"),
+    donate_argnames="state",
+)
 def train_step(
     state: State,
     batch: Batch,
@@ -91,6 +112,7 @@ def train_step(
     remat: Remat = "none",
     dtype: DTypeLike = jnp.float32,
     accumulate: int = 1,
+    unlikelihood: float = 0.0,
 ) -> tuple[State, dict[str, jax.Array]]:
     """The state after one batch, and its metrics. A step whose gradient is not finite changes nothing but the counts.
 
@@ -98,7 +120,7 @@ def train_step(
     """
 
     def sums(params: Params, part: Batch):
-        loss, (entropy, _) = loss_sums(params, part, config, remat, dtype)
+        loss, (entropy, _) = loss_sums(params, part, config, remat, dtype, unlikelihood)
         return loss, entropy
 
     gradient = jax.value_and_grad(sums, has_aux=True)

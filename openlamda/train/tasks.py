@@ -6,20 +6,25 @@ The grammar writes the sequences; here it is decided which rows, and how much of
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from functools import partial
+from itertools import count, islice
 from pathlib import Path
 
 from openlamda.corpus import public
 from openlamda.corpus.made import Maker
 from openlamda.corpus.rows import Document, Judged, Repeated, Researched, Talk, held_back
 from openlamda.errors import UserError
+from openlamda.text import objectives
 from openlamda.text.dialog import Dialog
 from openlamda.text.grammar import Grammar, Sequence
 from openlamda.text.tokenizer import Tokenizer
 
+Sample = Callable[..., list[int]]  # text and key= -> ids
+
 JUDGES = ("unsafe", "abusive", "grounded", "supported", "sensible", "specific", "interesting")
 MADE = ("lookup", "arithmetic", "translation")
-TASKS = ("document", "dialog", "generate", "chat", *JUDGES, *MADE, "copy")
+OBJECTIVES = ("span_corruption", "prefix_lm")  # over documents, beside plain prediction
+TASKS = ("document", *OBJECTIVES, "dialog", "generate", "chat", *JUDGES, *MADE, "copy")
 
 
 def fit(dialog: Dialog, grammar: Grammar, limit: int) -> Dialog:
@@ -32,10 +37,34 @@ def fit(dialog: Dialog, grammar: Grammar, limit: int) -> Dialog:
 
 def document(row: Document, grammar: Grammar, limit: int, rng: random.Random) -> Iterator[Sequence]:
     """A random piece of a document, as long as a sequence may be."""
-    words = re.split(r"(?<=\s)", row.text)
-    start = rng.randrange(max(1, len(words) - limit // 2))
-    sequence = grammar.document("".join(words[start : start + limit]))
+    sequence = grammar.document(stretch(row.text, limit, rng))
     yield Sequence(sequence.tokens[:limit], sequence.learned[:limit])
+
+
+def stretch(text: str, limit: int, rng: random.Random) -> str:
+    """At most `limit` words of a text from a random one on."""
+    words = re.split(r"(?<=\s)", text)
+    start = rng.randrange(max(1, len(words) - limit // 2))
+    return "".join(words[start : start + limit])
+
+
+def prefix_lm(row: Document, grammar: Grammar, limit: int, rng: random.Random) -> Iterator[Sequence]:
+    """A random piece of a document, learned from a random place on."""
+    (whole,) = document(row, grammar, limit, rng)
+    yield objectives.prefix_lm(whole.tokens, rng)
+
+
+def span_corruption(row: Document, grammar: Grammar, limit: int, rng: random.Random) -> Iterator[Sequence]:
+    """A random piece of a document with spans cut out, which are learned."""
+    whole = grammar.document(stretch(row.text, limit, rng))
+    tokens = whole.tokens[1:-1][: corruptible(limit)]
+    if len(tokens) > 1:
+        yield grammar.spans(objectives.span_corruption(tokens, rng, grammar.sentinels))
+
+
+def corruptible(limit: int) -> int:
+    """How many tokens of a text make a sequence of at most `limit`: two sentinels are added for each span."""
+    return max((n for n in range(2, limit) if n + 2 * objectives.spans_of(n)[1] + 2 <= limit), default=0)
 
 
 def dialog(row: Talk, grammar: Grammar, limit: int, rng: random.Random) -> Iterator[Sequence]:
@@ -112,6 +141,8 @@ def copy(row: Repeated, grammar: Grammar, limit: int, rng: random.Random) -> Ite
 
 _MAKERS: dict[str, Callable[..., Iterator[Sequence]]] = {
     "document": document,
+    "span_corruption": span_corruption,
+    "prefix_lm": prefix_lm,
     "dialog": dialog,
     "generate": generate,
     "chat": chat,
@@ -120,7 +151,7 @@ _MAKERS: dict[str, Callable[..., Iterator[Sequence]]] = {
     "copy": copy,
 }
 _READERS: dict[str, Callable[[Path], Iterable]] = {
-    "document": public.documents,
+    **dict.fromkeys(("document", *OBJECTIVES), public.documents),
     "dialog": public.dialogs,
     "generate": public.dialogs,
     "chat": public.dialogs,
@@ -129,22 +160,32 @@ _READERS: dict[str, Callable[[Path], Iterable]] = {
 
 
 class Source:
-    """Endless training sequences of one task: its rows shuffled anew each time round, held-back rows left out."""
+    """Endless training sequences of one task: its rows shuffled anew each time round, held-back rows left out.
 
-    def __init__(self, task: str, rows: Iterable, grammar: Grammar, limit: int, seed: int):
+    With `sample`, each row's texts are cut into subwords at random, by seed, task and number of the row alone.
+    """
+
+    def __init__(
+        self, task: str, rows: Iterable, grammar: Grammar, limit: int, seed: int, sample: Sample | None = None
+    ):
         self.task = task
         self.epochs = 0
         self._rows, self._grammar, self._limit = rows, grammar, limit
+        self._seed, self._sample = seed, sample
         self._rng = random.Random(f"{seed} {task}")
 
     def __iter__(self) -> Iterator[Sequence]:
+        grammar, numbers = self._grammar, count()
         while True:
             rows = self._rows
             if isinstance(rows, list):
                 rows = self._rng.sample(rows, len(rows))
                 self.epochs += 1
             for row in rows:
-                for sequence in _MAKERS[self.task](row, self._grammar, self._limit, self._rng):
+                if self._sample is not None:
+                    encode = partial(self._sample, key=f"{self._seed} {self.task} {next(numbers)}")
+                    grammar = Grammar(encode, self._grammar.sentinels)
+                for sequence in _MAKERS[self.task](row, grammar, self._limit, self._rng):
                     if len(sequence.tokens) <= self._limit and any(sequence.learned):
                         yield sequence
 
@@ -156,18 +197,28 @@ def sources(
     limit: int,
     seed: int,
     names: list[str],
+    subword_regularisation: float = 0,
     *,
     held: bool = False,
 ) -> dict[str, Source]:
     """A source for each task of the mixture; `held`: of held-back rows instead of those to train on.
 
-    Raises UserError for an unknown task, shares that do not sum to 1, or missing data.
+    Raises UserError for an unknown task, shares that do not sum to 1, missing data, or a tokenizer that has too few
+    sentinels.
     """
     check_shares(mixture)
     for task in mixture:
         if task not in TASKS:
             raise UserError(f"mixture: no task {task!r}, expected one of {', '.join(TASKS)}")
-    grammar = Grammar(tokenizer.encode)
+    if "span_corruption" in mixture:
+        _, spans = objectives.spans_of(max(corruptible(limit), 2))
+        if spans > len(tokenizer.sentinels):
+            raise UserError(
+                f"mixture: span_corruption of {limit} tokens takes {spans} sentinels, the tokenizer has "
+                f"{len(tokenizer.sentinels)}; `openlamda tokenizer train --sentinels {max(spans, 100)}` makes one"
+            )
+    grammar = Grammar(tokenizer.encode, tuple(tokenizer.sentinels))
+    sample = partial(tokenizer.sample, alpha=subword_regularisation) if subword_regularisation else None
     read: dict[Callable, list] = {}
     made: dict[str, Source] = {}
     words, drafts = common_words(folder), []
@@ -183,7 +234,8 @@ def sources(
             if reader not in read:
                 read[reader] = [row for row in reader(folder) if held_back(row.id) == held]
             rows = read[reader]
-        made[task] = Source(task, rows, grammar, limit, seed)
+        # a text to copy must be the same tokens each time it is said
+        made[task] = Source(task, rows, grammar, limit, seed, sample if task != "copy" else None)
     return made
 
 

@@ -5,46 +5,51 @@ compiler would allocate. Time is an estimate, never measured: the compiler's cyc
 their loop runs, and the bytes of every collective over its links, nothing hidden behind anything.
 """
 
+import dataclasses
 import json
 import math
 import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from openlamda.errors import UserError
+from openlamda.model.config import ModelConfig
+from openlamda.train.lower import step_on
+from openlamda.train.plan import CHIPS, flops_per_token
 
 
 @dataclass(frozen=True)
 class Topology:
-    """How libtpu names a slice of a chip, and what its cores do."""
+    """How libtpu names a slice of a chip, and how fast it is."""
 
-    name: str
-    devices_per_chip: int  # JAX sees one for each core of a v3, one for each chip of the others
+    cores: int  # that JAX sees as devices of a chip: two of a v3, one of the others
     gigahertz: float
-    shapes: dict[int, str]  # chips -> shape that libtpu knows
+    shapes: dict[int, str]  # chips -> shape
     options: dict[str, Any]
 
 
 _TORUS = {"chip_config_name": "megacore", "chips_per_host_bounds": (2, 2, 1), "wrap": (True, True, True)}
 TOPOLOGIES = {
-    "v3": Topology("v3", 2, 0.94, {16: "4x4", 64: "8x8", 256: "16x16", 1024: "32x32"}, {"wrap": (True, True, False)}),
-    "v4": Topology("v4", 1, 1.05, {64: "4x4x4", 128: "4x4x8", 512: "8x8x8", 1024: "8x8x16"}, _TORUS),
-    "v5p": Topology("v5p", 1, 1.75, {64: "4x4x4", 128: "4x4x8", 512: "8x8x8", 1024: "8x8x16"}, {}),
-    "v5e": Topology("v5e", 1, 1.5, {16: "4x4", 64: "8x8", 256: "16x16"}, {}),
+    "v3": Topology(2, 0.94, {16: "4x4", 64: "8x8", 256: "16x16", 1024: "32x32"}, {"wrap": (True, True, False)}),
+    "v4": Topology(1, 1.05, {64: "4x4x4", 128: "4x4x8", 512: "8x8x8", 1024: "8x8x16"}, _TORUS),
+    "v5p": Topology(1, 1.75, {64: "4x4x4", 128: "4x4x8", 512: "8x8x8", 1024: "8x8x16"}, {}),
+    "v5e": Topology(1, 1.5, {16: "4x4", 64: "8x8", 256: "16x16"}, {}),
 }
 # Collective matmuls and asynchronous collectives count cycles twice, so both are off; the last three make
 # reduce-scatters of the gradients of weights whose minor axis is split (MaxText sets them for real runs).
-COMPILER_OPTIONS = {
+COMPILER_OPTIONS: dict[str, str | bool | float | int] = {
     "xla_jf_spmd_threshold_for_windowed_einsum_mib": "1000000",
     "xla_tpu_enable_async_collective_fusion": "false",
     "xla_tpu_use_minor_sharding_for_major_trivial_input": "true",
     "xla_tpu_relayout_group_size_threshold_for_reduce_scatter": "1",
     "xla_tpu_assign_all_reduce_scatter_layout": "true",
 }
+_COLLECTIVES = "all-gather|all-reduce|reduce-scatter|all-to-all|collective-permute"
 _BYTES = {"bf16": 2, "f16": 2, "f32": 4, "s32": 4, "u32": 4, "pred": 1, "s8": 1, "u8": 1}
 
 
@@ -58,15 +63,18 @@ def topology(chip: str, chips: int) -> Topology:
     return found
 
 
-def compiled(preset: str, chip: str, chips: int, mesh: dict[str, int], rows: int, sequence: int, **options: str) -> dict:
-    """What the compiler says of a device (a core of a v3, a chip of the others): bytes, cycles, wire bytes by group.
+def compiled(
+    config: ModelConfig, chip: str, chips: int, mesh: dict[str, int], rows: int, sequence: int, remat: str, tx: str
+) -> dict[str, Any]:
+    """What the compiler says of a device: its memory, and estimates of a step's time and of MFU with nothing hidden.
 
-    It runs in a process of its own, in which JAX has no other devices. Raises UserError where libtpu is missing or the
-    program does not fit.
+    Cores of one chip split the model axis further. It is compiled in a process of its own. Raises UserError where
+    libtpu is missing or the program does not fit.
     """
-    found = topology(chip, chips)
-    asked = json.dumps([preset, chip, chips, mesh, rows, sequence, options["remat"], options["optimizer"]])
-    quiet = {"JAX_PLATFORMS": "cpu", "TPU_SKIP_MDS_QUERY": "1", "ALLOW_MULTIPLE_LIBTPU_LOAD": "1", "TPU_STDERR_LOG_LEVEL": "3"}
+    found, speed = topology(chip, chips), CHIPS[chip]
+    mesh = {**mesh, "model": mesh["model"] * found.cores}
+    asked = json.dumps([dataclasses.asdict(config), chip, chips, mesh, rows, sequence, remat, tx])
+    quiet = {"JAX_PLATFORMS": "cpu", "TPU_SKIP_MDS_QUERY": "1", "ALLOW_MULTIPLE_LIBTPU_LOAD": "1"}
     run = subprocess.run(
         [sys.executable, "-m", "openlamda.train.tpu", asked],
         env={**os.environ, **quiet},
@@ -75,9 +83,64 @@ def compiled(preset: str, chip: str, chips: int, mesh: dict[str, int], rows: int
         check=False,
     )
     if run.returncode:
-        lines = [line for line in run.stderr.strip().splitlines() if "Error" in line or "exceed" in line]
-        raise UserError(f"compile tpu: {(lines or [run.stderr.strip()[-300:]])[-1]}")
-    return {**json.loads(run.stdout.splitlines()[-1]), "gigahertz": found.gigahertz}
+        lines = [line for line in run.stderr.splitlines() if re.search("Error|RESOURCE_EXHAUSTED", line)]
+        raise UserError(f"compile tpu: {(lines or ['the compiler failed'])[-1].strip()}")
+    report = json.loads(run.stdout.splitlines()[-1])
+    link = 2 * speed.link / found.cores  # two directions, shared by the cores of a chip
+    wire = {"data": 0.0, "model": 0.0}
+    for group, size in report.pop("wire_bytes"):
+        wire["model" if group == mesh["model"] else "data"] += size
+    seconds = {"data": wire["data"] / link / max(1, speed.torus - 1), "model": wire["model"] / link}
+    compute = report.pop("cycles") / found.gigahertz / 1e9
+    share = flops_per_token(config, sequence) * rows * sequence / (chips * speed.flops)
+    return report | {
+        "mesh": mesh,
+        "memory_share": report["peak_bytes"] * found.cores / speed.memory,
+        "compute_seconds": compute,
+        "wire_bytes": wire,
+        "wire_seconds": seconds,
+        "mfu": share / (compute + sum(seconds.values())),
+    }
+
+
+def _compile(
+    shape: dict[str, Any],
+    chip: str,
+    chips: int,
+    mesh: dict[str, int],
+    rows: int,
+    sequence: int,
+    remat: str,
+    optimizer: str,
+) -> dict[str, Any]:
+    from jax.experimental import mesh_utils, topologies
+    from jax.sharding import AxisType, Mesh
+
+    from openlamda.model.sharding import MESH_AXES
+
+    found = TOPOLOGIES[chip]
+    described = topologies.get_topology_desc(
+        platform="tpu", topology_name=f"{chip}:{found.shapes[chips]}", **found.options
+    )
+    sizes = [mesh.get(axis, 1) for axis in MESH_AXES]
+    devices = mesh_utils.create_device_mesh(sizes, described.devices, allow_split_physical_axes=True)
+    made = Mesh(devices, MESH_AXES, axis_types=(AxisType.Explicit,) * len(MESH_AXES))
+    began = time.perf_counter()
+    lowered = step_on(made, ModelConfig(**shape), rows, sequence, remat, optimizer)
+    done = lowered.compile(compiler_options=COMPILER_OPTIONS)
+    memory, found_cost = done.memory_analysis(), cost(done.as_text() or "")
+    assert memory is not None
+    return {
+        "devices": made.size,
+        "compile_seconds": time.perf_counter() - began,
+        "argument_bytes": memory.argument_size_in_bytes,
+        "peak_bytes": memory.argument_size_in_bytes
+        + memory.temp_size_in_bytes
+        + memory.output_size_in_bytes
+        - memory.alias_size_in_bytes,
+        "cycles": found_cost.cycles,
+        "wire_bytes": list(found_cost.wire_bytes.items()),
+    }
 
 
 @dataclass(frozen=True)
@@ -91,7 +154,8 @@ class Cost:
 def cost(hlo: str) -> Cost:
     """Read an optimised TPU program: each instruction counts as often as the loops around it run."""
     computations, entry = _computations(hlo)
-    cycles, wire = 0.0, {}
+    cycles = 0.0
+    wire: dict[int, float] = {}
     for line, times, fused in _walk(computations, entry, 1, ""):
         found = re.search(r'"estimated_cycles":"(\d+)"', line)
         if found and not fused:
@@ -136,7 +200,7 @@ def _walk(computations: dict[str, list[str]], name: str, times: int, fused: str)
 def _sent(line: str, scattered: bool) -> tuple[int, float]:
     """(devices of the group, bytes that one sends) of a collective; an all-reduce that is `scattered` sends half."""
     found = re.match(
-        r"\s*(?:ROOT )?%[\w.\-]+ = (.+?) (all-gather|all-reduce|reduce-scatter|all-to-all|collective-permute)(?:-start)?\(",
+        rf"\s*(?:ROOT )?%[\w.\-]+ = (.+?) ({_COLLECTIVES})(?:-start)?\(",
         line,
     )
     if not found:
@@ -167,3 +231,7 @@ def _group(line: str) -> int:
     if listed := re.search(r"replica_groups=\{\{([\d,]*)\}", line):
         return listed[1].count(",") + 1
     return 1
+
+
+if __name__ == "__main__":
+    print(json.dumps(_compile(*json.loads(sys.argv[1]))))

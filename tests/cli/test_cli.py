@@ -67,7 +67,10 @@ def test_a_conversation_over_a_pipe():
         (("chat", "--model", "nowhere", "--once", "hi"), "nowhere: no config.json"),
         (("chat", "--messages", "nowhere.json"), "nowhere.json"),
         (("model", "show", "9b"), "preset '9b'"),
+        (("model", "show", "nano", "activation=swish"), "activation = 'swish', expected one of relu, gelu"),
+        (("model", "show", "nano", "activation"), "'activation': expected key=value"),
         (("plan", "9b"), "preset '9b'"),
+        (("plan", "nano", "d_f=3"), "no setting 'd_f'; did you mean 'd_ff'?"),
         (("plan", "137b", "--chips", "v3"), "chips 'v3', expected a kind and a number"),
         (("plan", "137b", "--mesh", "64"), "mesh '64', expected DATAxMODEL"),
         (("plan", "nano", "--chips", "v4-8", "--sequence", "0"), "expected one row or more"),
@@ -134,6 +137,18 @@ def test_137b_compiles_for_1024_devices():
 
 def test_model_show_gives_the_papers_total():
     assert json.loads(run("model", "show", "137b", "--json").stdout)["total"] == 137_702_416_384
+
+
+def test_a_preset_with_another_activation_is_shown_and_compiles():
+    changes = ("activation=swiglu", "two_thirds_width=true", "relative_bias=shared")
+    shown = json.loads(run("model", "show", "nano", *changes, "--json").stdout)
+    assert shown["config"]["d_ff"] == 682 and shown["weights"]["gate"]["shape"] == [4, 128, 682]
+    assert "gate" not in json.loads(run("model", "show", "nano", "activation=relu", "--json").stdout)["weights"]
+    options = ("--chips", "v4-4", "--batch-tokens", "4096", "--compile", "--json")
+    done = run("plan", "nano", "activation=relu", *options)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["compiled"]["argument_bytes"] == pytest.approx(found["state_bytes"], rel=0.05)
 
 
 def test_tools_ask():

@@ -17,9 +17,13 @@ SIZES = ((1, 4, 2), (1, 2, 4), (1, 8, 1), (1, 1, 8), (2, 2, 2))
 CLOSE = 2e-6  # relative, float32
 
 
-def compute(config: ModelConfig, remat: Remat):
+def compute(config: ModelConfig, remat: Remat, share: float):
     """Loss and gradients as a jitted function of weights and batch."""
-    return jax.jit(jax.value_and_grad(lambda params, batch: loss_sums(params, batch, config, remat)[0]))
+
+    def loss(params, batch):
+        return loss_sums(params, batch, config, remat, unlikelihood=share)[0]
+
+    return jax.jit(jax.value_and_grad(loss))
 
 
 def far(found: jax.Array, expected: jax.Array) -> float:
@@ -27,15 +31,17 @@ def far(found: jax.Array, expected: jax.Array) -> float:
     return float(jnp.max(jnp.abs(jax.device_get(found) - expected)) / jnp.max(jnp.abs(expected)))
 
 
-def compare(config: ModelConfig, batch: Batch, sizes: tuple[int, int, int], remat: Remat) -> None:
+def compare(
+    config: ModelConfig, batch: Batch, sizes: tuple[int, int, int], remat: Remat, unlikelihood: float = 0.0
+) -> None:
     """Raises AssertionError where a mesh gives another result, or gradients that lie elsewhere than their weights."""
     params = weights.init(config, jax.random.key(0))
-    loss, grads = compute(config, "none")(params, batch)
+    loss, grads = compute(config, "none", unlikelihood)(params, batch)
     with jax.set_mesh(make_mesh(dict(zip(MESH_AXES, sizes, strict=True)))):
         table = weights.table(config)
         split = {name: jax.device_put(value, spec(table[name].axes)) for name, value in params.items()}
         rows = jax.tree.map(partial(jax.device_put, device=spec(("batch", None))), batch)
-        split_loss, split_grads = compute(config, remat)(split, rows)
+        split_loss, split_grads = compute(config, remat, unlikelihood)(split, rows)
         assert far(split_loss, loss) < CLOSE, (sizes, remat, split_loss, loss)
         for name, grad in split_grads.items():
             assert far(grad, grads[name]) < CLOSE, (sizes, remat, name, far(grad, grads[name]))
@@ -53,6 +59,7 @@ def main() -> None:
     for remat in ("minimal", "full"):
         compare(plain, batch, SIZES[0], remat)
     compare(dataclasses.replace(plain, relative_bias="shared"), batch, SIZES[0], "none")
+    compare(dataclasses.replace(plain, activation="relu"), batch, SIZES[0], "minimal", unlikelihood=0.25)
     print("equal")
 
 

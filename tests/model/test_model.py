@@ -1,6 +1,7 @@
 """Shapes and buckets against the paper's numbers; causality by gradients; weights to disk and back."""
 
 import dataclasses
+import math
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ import pytest
 from openlamda.errors import UserError
 from openlamda.model import attention, transformer, weights
 from openlamda.model.config import PRESETS, ModelConfig
-from openlamda.model.params import count, init
+from openlamda.model.params import count, init, table
 
 TINY = ModelConfig(num_layers=2, d_model=16, num_heads=2, d_head=16, d_ff=64, vocab_size=50)
 
@@ -28,6 +29,45 @@ TINY = ModelConfig(num_layers=2, d_model=16, num_heads=2, d_head=16, d_ff=64, vo
 )
 def test_totals(preset, relative_bias, total):
     assert count(dataclasses.replace(PRESETS[preset], relative_bias=relative_bias)) == total
+
+
+@pytest.mark.parametrize(
+    ("preset", "attention", "feed_forward", "embedding", "norms", "bias", "shared"),
+    [
+        ("2b", 52_428_800, 157_286_400, 81_920_000, 53_760, 12_800, 1_280),
+        ("8b", 134_217_728, 402_653_184, 131_072_000, 135_168, 32_768, 2_048),
+        ("137b", 536_870_912, 1_610_612_736, 262_144_000, 1_056_768, 262_144, 4_096),
+    ],
+)
+def test_the_parts_of_the_totals(preset, attention, feed_forward, embedding, norms, bias, shared):
+    config = PRESETS[preset]
+    sizes = {name: math.prod(weight.shape) for name, weight in table(config).items()}
+    assert sum(sizes[name] for name in ("query", "key", "value", "out")) == config.num_layers * attention
+    assert sum(sizes[name] for name in ("gate", "up", "down")) == config.num_layers * feed_forward
+    assert sizes["embed"] == embedding
+    assert sum(size for name, size in sizes.items() if name.startswith("norm")) == norms
+    assert sizes["relative_bias"] == bias
+    assert math.prod(table(dataclasses.replace(config, relative_bias="shared"))["relative_bias"].shape) == shared
+
+
+def test_a_shared_bias_is_the_same_one_in_every_layer():
+    """Same states as with its copy in each layer; its gradient is the sum of theirs."""
+    shared = dataclasses.replace(TINY, relative_bias="shared")
+    params = init(shared, jax.random.key(0))
+    copied = {**params, "relative_bias": jnp.repeat(params["relative_bias"], 2, 0)}
+    tokens = jnp.asarray([[5, 6, 7, 8, 9, 10]])
+
+    def total(params, config):
+        hidden = transformer.forward(params, tokens, jnp.ones_like(tokens), config)
+        return jnp.sum(hidden[..., 0]), hidden
+
+    learn = jax.jit(jax.value_and_grad(total, has_aux=True), static_argnums=1)
+    (_, one), one_gradient = learn(params, shared)
+    (_, two), two_gradient = learn(copied, TINY)
+    np.testing.assert_allclose(one, two, atol=1e-5)
+    each = two_gradient["relative_bias"]
+    assert np.abs(each).max(axis=(1, 2)).min() > 1e-4
+    np.testing.assert_allclose(one_gradient["relative_bias"][0], each.sum(0), atol=1e-4)
 
 
 def test_buckets_of_t5():
@@ -66,11 +106,13 @@ def test_attention_equals_plain_numpy():
     np.testing.assert_allclose(attention.attend(*map(jnp.asarray, (q, k, v, bias))), shares @ v, atol=1e-5)
 
 
-def test_weights_survive_the_disk(tmp_path):
-    params = init(TINY, jax.random.key(1))
-    weights.save(tmp_path, params, TINY, b"tokenizer", dtype="float32")
+@pytest.mark.parametrize("relative_bias", ["per_layer", "shared"])
+def test_weights_survive_the_disk(tmp_path, relative_bias):
+    written = dataclasses.replace(TINY, relative_bias=relative_bias)
+    params = init(written, jax.random.key(1))
+    weights.save(tmp_path, params, written, b"tokenizer", dtype="float32")
     loaded, config = weights.load(tmp_path)
-    assert config == TINY
+    assert config == written
     for name in params:
         np.testing.assert_array_equal(loaded[name], params[name])
 

@@ -6,6 +6,7 @@ import random
 import re
 import shutil
 import signal
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from openlamda.corpus.made import Maker, query_of
 from openlamda.corpus.rows import held_back
 from openlamda.errors import UserError
 from openlamda.model import params as weights
-from openlamda.model.config import ModelConfig
+from openlamda.model.config import PRESETS, ModelConfig, changed
 from openlamda.text.grammar import Grammar, Sequence
 from openlamda.text.tokenizer import Symbol
 from openlamda.tools.calculator import Calculator
@@ -272,3 +273,51 @@ def test_one_row_in_twenty_is_held_back_with_all_that_was_made_of_it():
     ids = [f"row_{n}" for n in range(4000)]
     assert 0.04 < sum(map(held_back, ids)) / len(ids) < 0.06
     assert all(held_back(i) == held_back(f"{i}+") == held_back(f"{i}#3") for i in ids)
+
+
+def test_a_run_with_other_options_is_resumed_as_well(tmp_path, recipe, tokenizer, monkeypatch):
+    """Another activation and width, unlikelihood, and subwords at random."""
+
+    def sampled(mixture, *others, held):
+        made = {task: source(task, tokenizer) for task in mixture}
+        for each in made.values():
+            each._sample = partial(tokenizer.sample, alpha=others[-1]) if isinstance(others[-1], float) else None
+        return made
+
+    monkeypatch.setattr(feed, "sources", sampled)
+    changes = {"activation": "swiglu", "two_thirds_width": True}
+    recipe = dataclasses.replace(recipe, model=changes, unlikelihood=0.25, subword_regularisation=0.2)
+    whole = run(recipe, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe, tmp_path / "parts", 3, interrupt)
+    assert run(recipe, tmp_path / "parts") == whole
+    written = json.loads((tmp_path / "whole" / "model" / "config.json").read_text())
+    assert (written["activation"], written["d_ff"]) == ("swiglu", 2 * TINY.d_ff // 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model": {"activation": "swish"}}, "activation = 'swish', expected one of relu"),
+        ({"model": {"vocab_size": 9}}, "vocab_size is the tokenizer's"),
+        ({"model": {"d_ff": 9}, "start": "."}, r"start = '\.' has its own shape, expected no \[model\] table"),
+    ],
+)
+def test_a_shape_that_cannot_be_is_refused_and_may_be_mended(tmp_path, recipe, change, message):
+    with pytest.raises(UserError, match=message):
+        run(dataclasses.replace(recipe, **change), tmp_path / "run")
+    assert not (tmp_path / "run" / "recipe.json").exists()
+
+
+@pytest.mark.parametrize("setting", ["unlikelihood = -1", "subword_regularisation = 1.5"])
+def test_a_weight_out_of_range_is_named(tmp_path, setting):
+    (tmp_path / "r.toml").write_text(f'start = "nano"\nsteps = 3\n{setting}\n[mixture]\ndialog = 1.0\n')
+    with pytest.raises(UserError, match=rf"r\.toml: Expected `float` .*{setting.split()[0]}"):
+        config.load(Recipe, tmp_path / "r.toml")
+
+
+def test_a_model_table_and_its_overrides_are_read(tmp_path):
+    path = tmp_path / "r.toml"
+    path.write_text('start = "nano"\nsteps = 3\n[mixture]\ndialog = 1.0\n[model]\nd_ff = 300\n')
+    read = config.load(Recipe, path, ["model.activation=swiglu", "model.two_thirds_width=true"])
+    assert changed(PRESETS["nano"], read.model).d_ff == 200 and read.model["activation"] == "swiglu"
