@@ -42,7 +42,7 @@ TOPOLOGIES = {
 }
 # Collective matmuls and asynchronous collectives count cycles twice, so both are off; the last three make
 # reduce-scatters of the gradients of weights whose minor axis is split (MaxText sets them for real runs).
-COMPILER_OPTIONS: dict[str, str | bool | float | int] = {
+COMPILER_OPTIONS: dict[str, str | bool] = {
     "xla_jf_spmd_threshold_for_windowed_einsum_mib": "1000000",
     "xla_tpu_enable_async_collective_fusion": "false",
     "xla_tpu_use_minor_sharding_for_major_trivial_input": "true",
