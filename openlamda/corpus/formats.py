@@ -1,49 +1,167 @@
-"""Rows of a file, JSON Lines (packed or not) or text; bad rows are reported, the rest is read."""
+"""Rows of any file that a corpus is made of. Bad rows are reported by file and line, the rest is read.
 
-import gzip
+Takes a path, gives documents and dialogs. What an object means is shapes.py's, pages are web.py's.
+"""
+
 import json
-import lzma
-import zlib
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from openlamda.corpus import comments, parquet, web
+from openlamda.corpus.lines import Report, read_lines
 from openlamda.corpus.rows import Document, Talk
+from openlamda.corpus.shapes import UnknownShape, read_row
 from openlamda.errors import UserError
-from openlamda.text.dialog import dialog_from_json
+
+PIECE = 200_000  # characters of a text file that make one document
 
 
 def suffixes() -> tuple[str, ...]:
     """Which files of a folder are read."""
-    return (".jsonl", ".jsonl.xz", ".jsonl.gz", ".txt")
+    return tuple(_READERS)
 
 
-def read(path: Path, report: Callable[[str, str], None]) -> Iterator[Document | Talk]:
-    """The rows of `path`; what cannot be read goes to `report("file:line", "what was found, what was expected")`."""
-    opener = {".xz": lzma.open, ".gz": gzip.open}.get(path.suffix, open)
-    number = 0
-    try:
-        with opener(path, "rb") as lines:
-            if path.suffix == ".txt":
-                yield Document(path.name, lines.read().decode())
-                return
-            for number, line in enumerate(lines, 1):
-                try:
-                    yield _row(json.loads(line), f"{path.name}:{number}")
-                except (ValueError, RecursionError) as error:
-                    report(f"{path}:{number}", f"{error}, expected a JSON object in UTF-8")
-                except UserError as error:
-                    report(f"{path}:{number}", str(error).partition(": ")[2])
-    except (OSError, EOFError, lzma.LZMAError, zlib.error, UnicodeDecodeError) as error:
-        report(f"{path}:{number + 1}", f"{error}, expected more")
+def read(path: Path, report: Report) -> Iterator[Document | Talk]:
+    """The rows of `path`; what cannot be read goes to `report("file:line", "what was found, what was expected")`.
+
+    Raises UserError for a file that is not there, whose suffix is unknown, or that needs a package to be installed.
+    """
+    reader = next((reader for suffix, reader in _READERS.items() if path.name.lower().endswith(suffix)), None)
+    if reader is None:
+        raise UserError(f"{path}: suffix {path.suffix!r}, expected one of {', '.join(_READERS)}")
+    if not path.exists():
+        raise UserError(f"{path}: no such file")
+    found = False
+
+    def noted(where: str, what: str) -> None:
+        nonlocal found
+        found = True
+        report(where, what)
+
+    for row in reader(path, noted):
+        found = True
+        yield row
+    if not found:
+        report(str(path), "nothing to read, expected one row or more")
 
 
-def _row(row: Any, place: str) -> Document | Talk:
-    """Ids are the row's own, else url and title as in public.py: what is held back is held back there and here."""
-    if not isinstance(row, dict):
-        raise UserError(f"{place}: {type(row).__name__}, expected a JSON object")
-    title = row.get("title")
-    name = str(row.get("id") or (f"{row['url']} {title}" if row.get("url") else place))
-    if isinstance(row.get("text"), str):
-        return Document(name, f"{title}\n\n{row['text']}" if title else row["text"])
-    return Talk(name, dialog_from_json(row, place))
+def _json_lines(path: Path, report: Report) -> Iterator[Document | Talk]:
+    return _rows(path, read_objects(path, report), report)
+
+
+def _parquet(path: Path, report: Report) -> Iterator[Document | Talk]:
+    return _rows(path, parquet.readread_objects(path, report), report)
+
+
+def read_objects(path: Path, report: Report) -> Iterator[tuple[int, Any]]:
+    """(line, JSON value) of the lines that hold one."""
+    for number, line in read_lines(path, report):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line.decode())
+        except UnicodeDecodeError as error:
+            report(f"{path}:{number}", _no_unicode(error))
+        except RecursionError:
+            report(f"{path}:{number}", "brackets too deep, expected a JSON object")
+        except ValueError as error:  # no JSON, or a number of thousands of digits
+            report(f"{path}:{number}", f"{getattr(error, 'msg', error)}, expected a JSON object")
+        else:
+            yield number, value
+
+
+def _no_unicode(error: UnicodeDecodeError) -> str:
+    return f"byte 0x{error.object[error.start]:02x} at {error.start} is not UTF-8, expected UTF-8"
+
+
+def _rows(path: Path, objects: Iterable[tuple[int, Any]], report: Report) -> Iterator[Document | Talk]:
+    """The rows of JSON objects or a table; a shape that says nothing is reported once, with the number of such rows."""
+    thread: list[comments.Comment] = []
+    unknown: Counter[str] = Counter()
+    for number, value in objects:
+        where = f"{path}:{number}"
+        try:
+            if not isinstance(value, dict):
+                raise UserError(f"{type(value).__name__}, expected a JSON object")
+            row = read_row(value, f"{path.name}:{number}")
+        except UnknownShape as error:
+            kind = str(error) if str(error) in unknown or len(unknown) < 100 else "other fields"
+            unknown[kind] += 1
+            if unknown[kind] == 1:
+                report(where, str(error))
+        except UserError as error:
+            report(where, str(error))
+        else:
+            if isinstance(row, comments.Comment):
+                thread.append(row)
+            else:
+                yield row
+    for what, count in unknown.items():
+        if count > 1:
+            report(str(path), f"{count - 1:,} more rows like that: {what}")
+    if thread:
+        dropped: Counter[str] = Counter()
+        yield from comments.mine(thread, dropped)
+        if dropped:
+            reasons = ", ".join(f"{reason} {count:,}" for reason, count in dropped.most_common())
+            report(str(path), f"{dropped.total():,} of {len(thread):,} comments dropped: {reasons}")
+
+
+def _text(path: Path, report: Report) -> Iterator[Document]:
+    """A text file as one document, a long one as several, cut between paragraphs where there are any."""
+    for number, text in enumerate(_pieces(_text_lines(path, report)), 1):
+        if text.strip():
+            yield Document(path.name if number == 1 else f"{path.name}#{number}", text)
+
+
+def _text_lines(path: Path, report: Report) -> Iterator[str]:
+    for number, line in read_lines(path, report):
+        try:
+            text = line.decode()
+        except UnicodeDecodeError as error:
+            report(f"{path}:{number}", _no_unicode(error))
+            continue
+        if "\0" in text:
+            report(f"{path}:{number}", "a NUL character, expected text")
+            continue
+        yield text
+
+
+def _pieces(lines: Iterable[str]) -> Iterator[str]:
+    held: list[str] = []
+    size = paragraph = 0  # characters held; lines up to the last empty one
+    for line in lines:
+        for start in range(0, len(line), PIECE):
+            part = line[start : start + PIECE]
+            if size + len(part) > PIECE:
+                cut = paragraph or len(held)
+                yield "".join(held[:cut])
+                held = held[cut:]
+                size, paragraph = sum(map(len, held)), 0
+                if size + len(part) > PIECE:
+                    yield "".join(held)
+                    held, size = [], 0
+            held.append(part)
+            size += len(part)
+        if not line.strip():
+            paragraph = len(held)
+    if held:
+        yield "".join(held)
+
+
+_READERS: dict[str, Callable[[Path, Report], Iterator[Document | Talk]]] = {
+    ".jsonl": _json_lines,
+    ".jsonl.gz": _json_lines,
+    ".jsonl.xz": _json_lines,
+    ".jsonl.zst": _json_lines,
+    ".parquet": _parquet,
+    ".txt": _text,
+    ".md": _text,
+    ".html": web.read_page,
+    ".htm": web.read_page,
+    ".warc": web.read_warc,
+    ".warc.gz": web.read_warc,
+    ".zim": web.read_zim,
+}
