@@ -52,7 +52,7 @@ def _json_lines(path: Path, report: Report) -> Iterator[Document | Talk]:
 
 
 def _parquet(path: Path, report: Report) -> Iterator[Document | Talk]:
-    return _rows(path, parquet.readread_objects(path, report), report)
+    return _rows(path, parquet.read_objects(path, report), report)
 
 
 def read_objects(path: Path, report: Report) -> Iterator[tuple[int, Any]]:
