@@ -4,6 +4,9 @@ import os
 import platform
 import sys
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from openlamda import config
 from openlamda.errors import UserError
@@ -20,7 +23,12 @@ KEEP_MEMORY = {
 }
 
 
-def train(recipe: Path, *overrides: str, output: Path = Path("runs"), quiet: bool = False) -> None:
+def train(
+    recipe: Path,
+    *overrides: str,
+    output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("runs"),
+    quiet: bool = False,
+) -> None:
     """Run one training stage; started again on the same directory, it goes on where it stopped.
 
     Example: openlamda train recipes/nano-pretrain.toml data=~/data steps=1000

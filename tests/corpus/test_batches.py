@@ -44,6 +44,15 @@ def rows_of(batch):
     return (tokens[:, 0] - 20).tolist()
 
 
+def test_rows_that_are_kept_back_are_in_no_batch(folder):
+    shards = Shards(folder, keep_back=6)
+    kept = rows_of(shards.kept_back())
+    seen = {row for step in range(3 * ROWS) for row in rows_of(shards.batch(step, 4))}
+    assert len(kept) == 6 and seen == set(range(ROWS)) - set(kept)
+    with pytest.raises(UserError, match="37 rows, expected more than the 37 to keep back"):
+        Shards(folder, keep_back=ROWS)
+
+
 def test_an_epoch_has_every_row_once_and_the_next_another_order(folder):
     shards = Shards(folder)
     assert (shards.rows, shards.tokens, shards.row_tokens) == (ROWS, ROWS * 3, TOKENS)

@@ -27,7 +27,7 @@ PROGRAM = """HloModule jit_train_step
 
 %body.4 (p: (s32[], bf16[8,128])) -> (s32[], bf16[8,128]) {
   %fusion.5 = bf16[8,128]{1,0} fusion(%x), calls=%fused_computation.1, backend_config={"estimated_cycles":"100"}
-  %all-gather.6 = bf16[16,128]{1,0} all-gather(%x), replica_groups=mesh['axis_0'=4,'axis_1'=2] {'axis_1'}, dimensions={0}
+  %all-gather.6 = bf16[16,128]{1,0} all-gather(%x), replica_groups=mesh['axis_0'=4,'axis_1'=2] {'axis_1'}
   %fusion.7 = bf16[16,128]{1,0} fusion(%y), calls=%all-reduce-scatter.2
 }
 
