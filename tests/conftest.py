@@ -1,8 +1,18 @@
+import os
 import random
 
 import pytest
 
 from openlamda.text.tokenizer import Tokenizer, train
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What was compiled once is not compiled again: by the other workers, by processes that tests start, the next time.
+
+    Most of the time of these tests is XLA's.
+    """
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config.cache.mkdir("jax")))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 
 
 @pytest.fixture(scope="session")
