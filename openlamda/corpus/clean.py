@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from openlamda.corpus import contamination, words
 from openlamda.corpus.pii import mask
-from openlamda.corpus.repetition import Runs, duplicate_lines
+from openlamda.corpus.repetition import duplicate_lines, repeated_runs
 from openlamda.corpus.rows import Document, Talk
 from openlamda.errors import UserError
 from openlamda.text.dialog import Dialog, Turn
@@ -32,11 +32,11 @@ class Filters:
     max_duplicate_lines: float = 0.3  # share of the lines that were there before
     max_duplicate_characters: float = 0.2  # share of the characters in those
     max_top_runs: tuple[float, ...] = (0.20, 0.18, 0.16)  # share of the most frequent run of 2, 3, 4 words
-    max_repeated_runs: tuple[float, ...] = (0.15, 0.14, 0.13, 0.12, 0.11, 0.10)  # share of all runs said twice, 5 to 10
+    max_repeated_runs: tuple[float, ...] = (0.15, 0.14, 0.13, 0.12, 0.11, 0.10)  # share said before in runs of 5 to 10
     max_symbols: float = 0.1  # "#" and "..." for each word
     min_word_length: float = 3.0  # the mean
     max_word_length: float = 10.0
-    min_alphabetic: float = 0.6  # share of the words with a letter; Gopher's 0.8 drops half of a book of figures
+    min_alphabetic: float = 0.8  # share of the words with a letter
     mask_pii: bool = True
     contamination: tuple[str, ...] = ()  # files of evaluation rows
     contamination_ngram: int = 13  # words
@@ -86,10 +86,10 @@ def unlike_prose(text: str, said: list[str], filters: Filters) -> str:
     symbols = text.count("#") + text.count("...") + text.count("…")
     if symbols > filters.max_symbols * len(said):
         return "symbols"
-    wanted = filters.min_alphabetic * len(said)
-    if sum(map(str.isalpha, said)) < wanted and sum(_LETTER.search(word) is not None for word in said) < wanted:
+    mixed = [word for word in said if not word.isalpha()]
+    if sum(_LETTER.search(word) is None for word in mixed) > (1 - filters.min_alphabetic) * len(said):
         return "not alphabetic"
-    return "filler text" if "lorem ipsum" in text.casefold() else ""
+    return "filler text" if "orem ipsum" in text else ""
 
 
 def repeated_lines(text: str, filters: Filters) -> str:
@@ -102,15 +102,10 @@ def repeated_lines(text: str, filters: Filters) -> str:
 
 def repeated_words(said: list[str], filters: Filters) -> str:
     """One run of two to four words all over the text, or much of it in runs that come again (Gopher, table A1)."""
-    runs = Runs(said)
-    if any(runs.top(size) > limit for size, limit in enumerate(filters.max_top_runs, 2)):
-        return "repeated words"
-    for size, limit in enumerate(filters.max_repeated_runs, 5):
-        share = runs.repeated(size)
-        if share > limit:
+    tops, others = dict(enumerate(filters.max_top_runs, 2)), dict(enumerate(filters.max_repeated_runs, 5))
+    for size, top, repeated in repeated_runs(said, max((*tops, *others), default=0)):
+        if top > tops.get(size, 1e9) or repeated > others.get(size, 1):
             return "repeated words"
-        if not share:
-            break  # no run of five comes again, so none of six does
     return ""
 
 

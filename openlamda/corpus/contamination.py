@@ -1,9 +1,10 @@
 """Whether a text quotes evaluation data: runs of 13 words in common (GPT-3: Brown et al. 2020, appendix C).
 
 Takes evaluation files of any format, gives a function from text to yes or no. Case, punctuation and typography do not
-count. An evaluation text of 8 to 12 words must be quoted whole; shorter ones are said by chance (GPT-3 has the same
-limit). Sixteen bytes for each run: a million runs are 16 MB, and a table of at most 64 MB beside
-them.
+count. An evaluation text of 8 to 12 words must be quoted whole. Shorter ones are said by chance (GPT-3 has the same
+limit): of 6,000 self-dialogues 15 % hold a turn of five or more words out of two other sets of dialogs, 6 % one of six,
+1.8 % one of seven, 0.2 % one of eight.
+Sixteen bytes for each run: a million runs are 16 MB, and a table of at most 64 MB beside them.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,13 +22,12 @@ _TABLE_BITS = 26
 
 
 class Index:
-    """Runs of words of evaluation texts, as sorted hashes; most look-ups end at the runs' first eight words."""
+    """Runs of words of evaluation texts (as `words.hashes`), sorted; most look-ups end at their first eight words."""
 
-    def __init__(self, texts: Iterable[str], ngram: int = 13):
+    def __init__(self, texts: Iterable[np.ndarray], ngram: int = 13):
         heads, runs = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)]
         sizes: set[int] = set()
-        for text in texts:
-            said = words.hashes(text)
+        for said in texts:
             size = min(ngram, len(said))
             if size >= SHORTEST:
                 sizes.add(size)
@@ -72,7 +72,18 @@ def make_index(paths: Iterable[str], ngram: int = 13) -> Index:
     """
     if ngram < SHORTEST:
         raise UserError(f"filters: contamination_ngram {ngram}, expected {SHORTEST} or more")
-    return Index((text for path in paths for text in _texts(Path(path).expanduser())), ngram)
+    return Index((said for path in paths for said in _said(Path(path).expanduser())), ngram)
+
+
+def _said(path: Path) -> Iterator[np.ndarray]:
+    found = False
+    for text in _texts(path):
+        said = words.hashes(text)
+        if len(said) >= SHORTEST:
+            found = True
+            yield said
+    if not found:
+        raise UserError(f"{path}: no text of {SHORTEST} words or more, expected evaluation rows that can be told apart")
 
 
 def _texts(path: Path) -> Iterator[str]:

@@ -31,7 +31,7 @@ def read(path: Path, report: Report) -> Iterator[Document | Talk]:
     reader = next((reader for suffix, reader in _READERS.items() if path.name.lower().endswith(suffix)), None)
     if reader is None:
         raise UserError(f"{path}: suffix {path.suffix!r}, expected one of {', '.join(_READERS)}")
-    if not path.exists():
+    if not path.is_file():
         raise UserError(f"{path}: no such file")
     found = False
 
@@ -40,9 +40,12 @@ def read(path: Path, report: Report) -> Iterator[Document | Talk]:
         found = True
         report(where, what)
 
-    for row in reader(path, noted):
-        found = True
-        yield row
+    try:
+        for row in reader(path, noted):
+            found = True
+            yield row
+    except OSError as error:
+        noted(str(path), f"{error.strerror or error}, expected a file that can be read")
     if not found:
         report(str(path), "nothing to read, expected one row or more")
 

@@ -9,7 +9,7 @@ import lzma
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from openlamda.errors import UserError
 
@@ -49,7 +49,7 @@ def read_lines(path: Path, report: Report) -> Iterator[tuple[int, bytes]]:
         report(f"{path}:{number + 1}", f"{what}, expected a whole file; nothing after line {number} is read")
 
 
-def open_packed(path: Path) -> IO[bytes]:
+def open_packed(path: Path) -> io.BufferedIOBase:
     """`path` for reading, unpacked by its suffix. Raises UserError where zstandard is wanted and missing."""
     if path.suffix.lower() == ".gz":
         return gzip.open(path, "rb")
@@ -60,7 +60,7 @@ def open_packed(path: Path) -> IO[bytes]:
     return open(path, "rb")
 
 
-def _skip_line(file: IO[bytes]) -> int:
+def _skip_line(file: io.BufferedIOBase) -> int:
     size = 0
     while part := file.readline(2**20):
         size += len(part)

@@ -18,13 +18,15 @@ _IP6 = re.compile(r"[23fF](?<![\w:.][23fF])[0-9a-fA-F]{3}:[0-9a-fA-F:]{1,35}(?:\
 
 _SEPARATOR = r"[ \u00a0.()/-]"
 _NUMBER = re.compile(
-    rf"[0-9+(](?<![\w.,/#$€£=-][0-9+(])[+(]?{_SEPARATOR}{{0,3}}(?:[0-9]{_SEPARATOR}{{0,3}}){{5,}}[0-9](?!\w|[.,][0-9])"
+    rf"[0-9+(](?<![\w.,/#$€£=-][0-9+(])[+(]?{_SEPARATOR}{{0,3}}(?:[0-9]{_SEPARATOR}{{0,3}}){{5,60}}[0-9](?!\w|[.,][0-9])"
 )
 _DATE = re.compile(
-    r"(?:(?:1[0-9]|20)[0-9][0-9][./-][01]?[0-9][./-][0-3]?[0-9]|[0-3]?[0-9][./-][0-3]?[0-9][./-](?:1[0-9]|20)[0-9][0-9])(?![0-9])"
+    r"(?:1[0-9]|20)[0-9]{2}[./-][01]?[0-9][./-][0-3]?[0-9](?![0-9])"
+    r"|[0-3]?[0-9][./-][0-3]?[0-9][./-](?:1[0-9]|20)[0-9]{2}(?![0-9])"
 )
 _CARD = re.compile(
-    r"(?<![0-9])(?:[2-6][0-9]{3}([ -]?)[0-9]{4}\1[0-9]{4}\1[0-9]{4}(?:\1[0-9]{3})?|3[0-9]{3}([ -]?)[0-9]{6}\2[0-9]{4,5}|4[0-9]{12})(?![0-9])"
+    r"(?<![0-9])(?:[2-6][0-9]{3}([ -]?)[0-9]{4}\1[0-9]{4}\1[0-9]{4}(?:\1[0-9]{3})?"
+    r"|3[0-9]{3}([ -]?)[0-9]{6}\2[0-9]{4,5}|4[0-9]{12})(?![0-9])"
 )
 _ISSUER = re.compile(  # Visa, Mastercard, American Express, Diners, Discover and UnionPay, JCB
     r"4(?:[0-9]{12}|[0-9]{15}|[0-9]{18})|(?:5[1-5]|2[2-7])[0-9]{14}|3[47][0-9]{13}|3(?:0[0-5]|[689][0-9])[0-9]{11}"
@@ -32,7 +34,8 @@ _ISSUER = re.compile(  # Visa, Mastercard, American Express, Diners, Discover an
 )
 _INTERNATIONAL = re.compile(rf"\(?\+\(?[1-9](?:{_SEPARATOR}{{0,2}}[0-9]){{8,14}}(?![0-9])")
 _US = re.compile(
-    r"(?<![0-9])(?<![0-9][.-])(?:1[ .-])?(?:\([2-9][0-9][0-9]\) ?|[2-9][0-9][0-9][.-])[2-9][0-9][0-9][ .-][0-9]{4}(?![.-]?[0-9])"
+    r"(?<![0-9])(?<![0-9][.-])(?:1[ .-])?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[.-])[2-9][0-9]{2}[ .-][0-9]{4}"
+    r"(?![.-]?[0-9])"
 )
 _CALLED = re.compile(
     r"\b(?:tele?phone|phone|tel|mobile|cell|fax|call|ring|dial|whatsapp|hotline)s?\b"
@@ -60,8 +63,8 @@ def _mask_emails(text: str) -> str:
         place = at.start()
         if place < end:
             continue
-        local = _LOCAL.search(text, max(end, place - 64), place)
         domain = _DOMAIN.match(text, place + 1)
+        local = _LOCAL.search(text, max(end, place - 64), place) if domain else None
         if local and domain:
             parts += [text[end : local.start()], "[email]"]
             end = domain.end()

@@ -3,6 +3,8 @@
 Takes words and lines, gives shares of characters (those of words; spaces are not counted). Knows no limits.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 
 _BASE = np.uint64(0x9E3779B97F4A7C15)
@@ -21,44 +23,36 @@ def duplicate_lines(lines: list[str]) -> tuple[float, float]:
     return (count / len(lines), characters / total) if total else (0.0, 0.0)
 
 
-class Runs:
-    """The runs of `words`, counted by length.
+def repeated_runs(words: list[str], longest: int) -> Iterator[tuple[int, float, float]]:
+    """(n, share of the most frequent run of n words times its count, share of the runs of n that were there before).
 
-    Runs are told apart by 64-bit hashes. Python salts those of strings anew in each process; only their equality counts.
+    For n from 2 to `longest`, until no run comes twice. Characters where runs overlap count once in the last. Only runs
+    whose first n - 1 words come twice are looked at. Runs are told apart by 64-bit hashes; Python salts those of words
+    anew in each process, but only whether they are equal counts.
     """
-
-    def __init__(self, words: list[str]):
-        self._hashes = np.fromiter(map(hash, words), np.int64, len(words)).view(np.uint64)
-        self._lengths = np.fromiter(map(len, words), np.int64, len(words))
-        self._characters = max(1, int(self._lengths.sum()))
-
-    def _keys(self, size: int) -> np.ndarray:
-        count = max(0, len(self._hashes) - size + 1)
-        keys = np.zeros(count, np.uint64)
-        for start in range(size):
-            keys *= _BASE
-            keys += self._hashes[start : start + count]
-        return keys
-
-    def top(self, size: int) -> float:
-        """Share of the characters in the most frequent run of `size` words, times its count; 0 if none comes twice."""
-        keys = self._keys(size)
-        ordered = np.sort(keys)
-        starts = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
-        counts = np.diff(starts, prepend=0, append=len(keys))
-        if len(keys) < 2 or counts.max() < 2:
-            return 0.0
+    hashes = np.fromiter(map(hash, words), np.int64, len(words)).view(np.uint64)
+    lengths = np.fromiter(map(len, words), np.int64, len(words))
+    characters = max(1, int(lengths.sum()))
+    at, keys = np.arange(len(words)), hashes
+    for size in range(2, longest + 1):
+        fits = at + size <= len(words)
+        at, keys = at[fits], keys[fits]
+        if not len(at):
+            return
+        keys = keys * _BASE + hashes[at + (size - 1)]
+        order = np.argsort(keys)
+        ordered = keys[order]
+        starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+        counts = np.diff(starts, append=len(at))
         best = int(counts.argmax())
-        at = int((keys == ordered[starts[best - 1] if best else 0]).argmax())
-        return int(counts[best]) * int(self._lengths[at : at + size].sum()) / self._characters
-
-    def repeated(self, size: int) -> float:
-        """Share of the characters in runs of `size` words that were there before, each character counted once."""
-        keys = self._keys(size)
-        ordered = np.sort(keys)
-        if not (ordered[1:] == ordered[:-1]).any():
-            return 0.0
-        again = np.ones(len(keys), np.int64)
-        again[np.unique(keys, return_index=True)[1]] = 0
-        covered = np.convolve(again, np.ones(size, np.int64)) > 0
-        return int(self._lengths[covered].sum()) / self._characters
+        if counts[best] < 2:
+            return
+        first = at[order[starts[best]]]
+        top = int(counts[best]) * int(lengths[first : first + size].sum()) / characters
+        again = np.zeros(len(words), np.int64)
+        again[at] = 1
+        again[at[np.minimum.reduceat(order, starts)]] = 0  # the first of each
+        covered = np.convolve(again, np.ones(size, np.int64))[: len(words)] > 0
+        yield size, top, int(lengths[covered].sum()) / characters
+        twice = np.sort(order[np.repeat(counts > 1, counts)])
+        at, keys = at[twice], keys[twice]

@@ -3,26 +3,23 @@
 Takes a path, gives documents: of each page what trafilatura takes for its main text. What cannot be read is reported.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from openlamda.corpus.lines import MAX_ROW, Report
 from openlamda.corpus.rows import Document
 from openlamda.errors import UserError
 
+_ATTEMPTS = 100  # to find the next record behind a broken one
 _PAGES = ("text/html", "application/xhtml+xml")
 
 
 def read_page(path: Path, report: Report) -> Iterator[Document]:
     """The one document of an HTML file."""
     extract = _extractor(path)
-    try:
-        with open(path, "rb") as file:
-            page = file.read(MAX_ROW + 1)
-    except OSError as error:
-        report(str(path), f"{error.strerror}, expected an HTML page")
-        return
+    with open(path, "rb") as file:
+        page = file.read(MAX_ROW + 1)
     if len(page) > MAX_ROW:
         report(str(path), f"a page of more than {MAX_ROW:,} bytes, expected at most that")
     elif text := extract(page):
@@ -38,22 +35,57 @@ def read_warc(path: Path, report: Report) -> Iterator[Document]:
     except ModuleNotFoundError:
         raise UserError(f"{path}: needs fastwarc: pip install 'openlamda[corpus]'") from None
     extract = _extractor(path)
-    number = 0
-    try:
-        with open(path, "rb") as file:
-            for record in ArchiveIterator(file, record_types=WarcRecordType.response, parse_http=True):
-                number += 1
-                kind = record.http_content_type or ""
-                if kind not in (*_PAGES, "text/plain") or (record.http_headers or {}).get(":status", "200")[:1] != "2":
-                    continue
-                body = record.reader.read(MAX_ROW + 1)
-                where = f"{path}:{number}"
-                if len(body) > MAX_ROW:
-                    report(where, f"a page of more than {MAX_ROW:,} bytes, expected at most that")
-                elif text := extract(body) if kind in _PAGES else body.decode(errors="replace"):
-                    yield Document(record.headers.get("WARC-Target-URI") or f"{path.name}:{number}", text)
-    except OSError as error:
-        report(f"{path}:{number + 1}", f"{error}, expected a WARC record")
+    number = place = 0  # of the last record read
+    failed = 0  # attempts since
+    with open(path, "rb") as file:
+        while failed < _ATTEMPTS:
+            try:
+                file.seek(place)
+                for record in ArchiveIterator(file, record_types=WarcRecordType.response, parse_http=False):
+                    number, place, failed = number + 1, record.stream_pos, 0
+                    text = _response(record, extract, f"{path}:{number}", report)
+                    if text:
+                        yield Document(record.headers.get("WARC-Target-URI") or f"{path.name}:{number}", text)
+                return
+            except OSError as error:
+                if not failed:
+                    report(f"{path}:{number + 1}", f"{error}, expected a WARC record; the next one is looked for")
+            failed += 1
+            found = _find(file, b"\x1f\x8b\x08" if path.suffix.lower() == ".gz" else b"WARC/1.", place + 1)
+            if found is None:
+                return
+            place = found
+
+
+def _response(record: Any, extract: Callable[[bytes], str], where: str, report: Report) -> str:
+    """The text of a record that is a page and was found, else ""."""
+    if record.content_length > MAX_ROW:
+        report(where, f"a page of {record.content_length:,} bytes, expected at most {MAX_ROW:,}")
+        return ""
+    wanted = record.content_length
+    record.freeze()
+    if record.content_length < wanted:
+        report(where, f"{record.content_length:,} bytes, expected {wanted:,}: the record breaks off")
+        return ""
+    record.parse_http(auto_decode="all")
+    kind = record.http_content_type or ""
+    status = record.http_headers.status_code if record.http_headers else None
+    if kind not in (*_PAGES, "text/plain") or (status or 200) // 100 != 2:
+        return ""
+    body = record.reader.read(MAX_ROW)  # what is unpacked beyond that is left out
+    return extract(body) if kind in _PAGES else body.decode(errors="replace")
+
+
+def _find(file: IO[bytes], mark: bytes, place: int) -> int | None:
+    """Where `mark` stands in `file` from `place` on."""
+    file.seek(place)
+    rest = b""
+    while part := file.read(2**20):
+        at = (rest + part).find(mark)
+        if at >= 0:
+            return place - len(rest) + at
+        rest, place = (rest + part)[1 - len(mark) :], place + len(part)
+    return None
 
 
 def read_zim(path: Path, report: Report) -> Iterator[Document]:
@@ -84,7 +116,7 @@ def read_zim(path: Path, report: Report) -> Iterator[Document]:
             yield Document(f"{path.name}/{entry.path}", text)
 
 
-def _extractor(path: Path) -> Any:
+def _extractor(path: Path) -> Callable[[bytes], str]:
     """A function from a page's bytes to its main text, "" where there is none."""
     try:
         import trafilatura

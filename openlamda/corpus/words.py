@@ -18,13 +18,13 @@ _SPACELESS = re.compile(
 )
 _SYMBOLS = re.compile("[\u0080-\u00bf\u2000-\u2bff]+")  # in UTF-8 what begins with C2, and with E2 80 to E2 AF
 _MARKS = re.compile(r"[^\w\s]+")
-_RARE = re.compile(rb"[\xcc\xcd\xe0\xe1\xe3-\xf4]")  # accents that stand alone, scripts without spaces, emoji
 
-_LETTERS = np.arange(256, dtype=np.uint8)  # of ASCII the letters and digits, in lower case; else 0: a gap
-_LETTERS[:128] = [ord(chr(i).lower()) if chr(i).isalnum() else 0 for i in range(128)]
-_FAR = np.isin(np.arange(256), [0xE0, 0xE1, *range(0xE3, 0xF5)])  # with what scripts without spaces begin in UTF-8
+# What a byte of UTF-8 says of its text: 1 letters beyond ASCII (they may have capitals), 2 accents that stand alone,
+# scripts without spaces, emoji; 0 all others, typographic signs among them.
+_KINDS = bytes(2 if b in (0xCC, 0xCD, 0xE0, 0xE1) or b >= 0xE3 else int(0xC3 <= b <= 0xDF) for b in range(256))
+_LETTERS = bytes(b if b > 127 else ord(chr(b).lower()) if chr(b).isalnum() else 0 for b in range(256))  # 0: a gap
 _BASE = 0x9E3779B97F4A7C15
-_CHUNK = 2**16  # bytes hashed at a time
+_CHUNK = 2**13  # bytes hashed at a time: larger arrays are handed back to the system each time
 
 
 def split(text: str) -> list[str]:
@@ -34,7 +34,7 @@ def split(text: str) -> list[str]:
 
 def has_spaces(text: str) -> bool:
     """Whether the script of `text` puts spaces between words."""
-    if text.isascii() or not _FAR[np.frombuffer(text.encode("utf-8", "replace"), np.uint8)].any():
+    if text.isascii() or b"\2" not in text.encode("utf-8", "replace").translate(_KINDS):
         return True
     return _SPACELESS.search(text) is None
 
@@ -43,10 +43,12 @@ def hashes(text: str) -> np.ndarray:
     """uint64 [words]: one number for each word, whatever its case, typography and punctuation."""
     plain = text.encode("utf-8", "replace")
     if not text.isascii():
-        plain = text.casefold().encode("utf-8", "replace")
-        if _RARE.search(plain):
+        kinds = plain.translate(_KINDS)
+        if b"\2" in kinds:
             text = unicodedata.normalize("NFKC", _SYMBOLS.sub(" ", text.casefold()))
             plain = _SPACELESS.sub(r" \g<0> ", _MARKS.sub(" ", text)).encode("utf-8", "replace")
+        elif b"\1" in kinds:
+            plain = text.casefold().encode("utf-8", "replace")
     found = []
     start = 0
     while start < len(plain):
@@ -59,11 +61,11 @@ def hashes(text: str) -> np.ndarray:
 
 
 def _hashes(plain: bytes) -> np.ndarray:
-    letters = np.zeros(len(plain) + 2, np.uint8)  # a gap at each end
-    letters[1:-1] = _LETTERS[np.frombuffer(plain, np.uint8)]
+    letters = np.frombuffer(b"\0%b\0" % plain.translate(_LETTERS), np.uint8)
     if not plain.isascii():
         two, three = np.flatnonzero(letters == 0xC2), np.flatnonzero(letters == 0xE2)
         three = three[(letters[three + 1] >= 0x80) & (letters[three + 1] <= 0xAF)]
+        letters = letters.copy()
         letters[two] = letters[two + 1] = 0
         letters[three] = letters[three + 1] = letters[three + 2] = 0
     inside = letters != 0
@@ -73,7 +75,7 @@ def _hashes(plain: bytes) -> np.ndarray:
 
 
 def polynomials(values: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """uint64: of each stretch of `values` the polynomial in one odd base modulo 2^64, by differences of a running sum."""
+    """uint64: of each stretch of `values` the polynomial in an odd base modulo 2^64, by differences of one sum."""
     up, down = _powers(2 ** len(values).bit_length())
     sums = np.zeros(len(values) + 1, np.uint64)
     np.cumsum(values * up[: len(values)], out=sums[1:])

@@ -161,7 +161,7 @@ def test_a_killed_build_goes_on_to_the_same_bytes(tokenizer, tmp_path, monkeypat
     many, rng = tmp_path / "many", random.Random(0)
     many.mkdir()
     for n in range(12):
-        rows = [{"id": f"{n} {m}", "text": " ".join(str(rng.random()) for _ in range(20))} for m in range(10)]
+        rows = [{"id": f"{n} {m}", "text": " ".join(f"w{rng.random()}"[:8] for _ in range(20))} for m in range(10)]
         (many / f"{n:02}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     wanted = recipe(many, source=(Source(name="books", paths=(".",)),))
     (tmp_path / "model").write_bytes(tokenizer.model)
