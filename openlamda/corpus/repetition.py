@@ -32,7 +32,8 @@ def repeated_runs(words: list[str], longest: int) -> Iterator[tuple[int, float, 
     """
     hashes = np.fromiter(map(hash, words), np.int64, len(words)).view(np.uint64)
     lengths = np.fromiter(map(len, words), np.int64, len(words))
-    characters = max(1, int(lengths.sum()))
+    ends = np.concatenate([[0], np.cumsum(lengths)])
+    characters = max(1, int(ends[-1]))
     at, keys = np.arange(len(words)), hashes
     for size in range(2, longest + 1):
         fits = at + size <= len(words)
@@ -44,11 +45,11 @@ def repeated_runs(words: list[str], longest: int) -> Iterator[tuple[int, float, 
         ordered = keys[order]
         starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
         counts = np.diff(starts, append=len(at))
-        best = int(counts.argmax())
-        if counts[best] < 2:
+        most = int(counts.max())
+        if most < 2:
             return
-        first = at[order[starts[best]]]
-        top = int(counts[best]) * int(lengths[first : first + size].sum()) / characters
+        first = at[order[starts[counts == most]]]  # of equally frequent runs the longest, whatever the salt
+        top = most * int((ends[first + size] - ends[first]).max()) / characters
         again = np.zeros(len(words), np.int64)
         again[at] = 1
         again[at[np.minimum.reduceat(order, starts)]] = 0  # the first of each
