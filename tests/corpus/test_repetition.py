@@ -8,7 +8,7 @@ import pytest
 
 from openlamda.corpus.repetition import repeated_runs
 
-WORDS: list[str] = "aa b filler1 cccccc dddddd filler2 aa b filler3 cccccc dddddd filler4 ee f filler5 ee f".split()
+WORDS = list[str]("aa b filler1 cccccc dddddd filler2 aa b filler3 cccccc dddddd filler4 ee f filler5 ee f".split())
 PROGRAM = f"from openlamda.corpus.repetition import repeated_runs; print(list(repeated_runs({WORDS!r}, 5)))"
 
 
