@@ -7,6 +7,7 @@ import sys
 import zlib
 from typing import Any
 
+import libzim.writer as writer
 import pyarrow as pa
 import pytest
 import zstandard
@@ -250,8 +251,6 @@ def test_crawls(tmp_path, name):
 
 
 def test_archives(tmp_path):
-    writer = pytest.importorskip("libzim.writer")
-
     class Article(writer.Item):
         def __init__(self, path, kind, text):
             super().__init__()
