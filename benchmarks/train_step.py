@@ -43,9 +43,10 @@ def ours(arguments: argparse.Namespace) -> tuple[Step, dict[str, Any]]:
     from openlamda.model import params as weights
     from openlamda.model.config import PRESETS
     from openlamda.train import optimizer as optimizers
+    from openlamda.train.loss import Batch
     from openlamda.train.plan import flops_per_token
     from openlamda.train.recipe import Optimizer
-    from openlamda.train.step import Batch, fresh, train_step
+    from openlamda.train.step import fresh, train_step
 
     config = PRESETS[arguments.preset]
     tokens, segments = rows(arguments, config.vocab_size)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from openlamda.model.config import ModelConfig
-from openlamda.model.products import total
+from openlamda.model.products import as_is, total
 from openlamda.model.sharding import take
 
 HIDDEN = -1e30  # added to the logit of a key that may not be seen
@@ -117,11 +117,16 @@ def _backward(saved, grad_BHTK):
     low = grad_logits.astype(query.dtype)
     return (
         jnp.einsum("bhts,bhsk->bhtk", low, key),
-        jnp.einsum("bhst,bhtk->bhsk", low.swapaxes(2, 3), query),
-        jnp.einsum("bhst,bhtk->bhsk", weights_BHTS.swapaxes(2, 3), grad_BHTK),
+        _sum_over_queries(query, low),
+        _sum_over_queries(grad_BHTK, weights_BHTS),
         total(grad_logits),
         None,
     )
+
+
+def _sum_over_queries(x_BHTK: jax.Array, weights_BHTS: jax.Array) -> jax.Array:
+    """[B, H, S, K]; made as [B, H, K, S], since a CPU takes twice as long to go across the larger factor."""
+    return as_is(jnp.einsum("bhtk,bhts->bhks", x_BHTK, weights_BHTS)).swapaxes(2, 3)
 
 
 _attend_block.defvjp(_forward, _backward)

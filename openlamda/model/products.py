@@ -7,6 +7,7 @@ Axes: B batch, T tokens, D model, H heads, K head size, F feed-forward, V vocabu
 
 import jax
 import jax.numpy as jnp
+from jax.lax import optimization_barrier as as_is  # what it gets stands in memory as written
 
 from openlamda.model.sharding import on_mesh, summed
 
@@ -58,8 +59,9 @@ def _forward(x: jax.Array, weight: jax.Array):
 def _backward(saved: tuple[jax.Array, jax.Array], grad: jax.Array) -> tuple[jax.Array, jax.Array]:
     x, weight = saved
     x_NI, grad_NO = x.reshape(-1, x.shape[-1]), grad.reshape(-1, grad.shape[-1])
-    wider = grad_NO.shape[1] >= x_NI.shape[1]
-    return grad @ weight.T, x_NI.T @ grad_NO if wider else (grad_NO.T @ x_NI).T
+    if grad_NO.shape[1] >= x_NI.shape[1]:
+        return grad @ weight.T, as_is(as_is(x_NI.T) @ grad_NO)
+    return grad @ weight.T, as_is(as_is(grad_NO.T) @ x_NI).T
 
 
 _linear.defvjp(_forward, _backward)

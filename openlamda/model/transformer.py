@@ -5,6 +5,7 @@ sampling or meshes. Axes: B batch, T query tokens, S key tokens, D model, H head
 V vocabulary, L layers, R buckets of relative distance.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Literal
@@ -21,7 +22,27 @@ from openlamda.model.sharding import gathered, place, take
 
 UNROLLED = 8  # up to so many layers are compiled one by one: a scan that saves activations costs a CPU half its time
 LAYER_WEIGHTS = ("norm_attention", "query", "key", "value", "out", "norm_ff", "gate", "up", "down")
-_gelu = partial(jax.nn.gelu, approximate=True)  # tanh, as T5 and Lingvo have it
+
+
+@jax.custom_jvp
+def _gelu(x: jax.Array) -> jax.Array:
+    """Hendrycks and Gimpel's by tanh, as T5 and Lingvo have it; its derivative is written out to take one tanh."""
+    return _gelu_and_slope(x)[0]
+
+
+@_gelu.defjvp
+def _gelu_tangent(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
+    y, slope = _gelu_and_slope(*primals)
+    return y, slope * tangents[0]
+
+
+def _gelu_and_slope(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    a, b, square = math.sqrt(2 / math.pi), 0.044715, x * x
+    tanh = jnp.tanh(x * (a + a * b * square))
+    share = 0.5 + 0.5 * tanh
+    return x * share, share + 0.5 * x * (1 - tanh * tanh) * (a + 3 * a * b * square)
+
+
 ACTIVATIONS: dict[Activation, Callable[[jax.Array], jax.Array]] = {
     "relu": jax.nn.relu,
     "gelu": _gelu,
@@ -61,8 +82,27 @@ def close_block(x_BTD: jax.Array, mixed_BHTK: jax.Array, layer: Params, config: 
     up_BTF = checkpoint_name(up_BTF, "up")
     if config.gated:
         gate_BTF = checkpoint_name(linear(normed_BTD, gathered(layer["gate"], "embed", "ff")), "gate")
-        return x_BTD + narrow(activation(gate_BTF) * up_BTF, down_FD)
+        return x_BTD + narrow(_gated(activation, gate_BTF, up_BTF), down_FD)
     return x_BTD + narrow(activation(up_BTF), down_FD)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _gated(activation: Callable[[jax.Array], jax.Array], gate: jax.Array, up: jax.Array) -> jax.Array:
+    """activation(gate) * up; nothing in between is kept for the backward pass, which is bound by memory."""
+    return activation(gate) * up
+
+
+def _gated_forward(activation, gate, up):
+    return activation(gate) * up, (gate, up)
+
+
+def _gated_backward(activation, saved, grad):
+    gate, up = saved
+    active, slope = jax.jvp(activation, (gate,), (jnp.ones_like(gate),))
+    return grad * up * slope, grad * active
+
+
+_gated.defvjp(_gated_forward, _gated_backward)
 
 
 def layers(params: Params) -> Params:

@@ -9,7 +9,7 @@ import numpy as np
 
 from openlamda.text.grammar import Sequence
 from openlamda.text.tokenizer import Symbol
-from openlamda.train.step import Batch
+from openlamda.train.loss import Batch
 
 RATINGS = (Symbol.NO, Symbol.YES)
 

@@ -10,8 +10,8 @@ from openlamda.corpus.batches import Shards
 from openlamda.errors import UserError
 from openlamda.text.tokenizer import Tokenizer
 from openlamda.train.batches import pack
+from openlamda.train.loss import Batch
 from openlamda.train.recipe import Recipe
-from openlamda.train.step import Batch
 from openlamda.train.tasks import mixed, sources
 
 Counted = tuple[Batch, dict[str, int]]  # and the tokens that each task has in it

@@ -31,9 +31,10 @@ from openlamda.train import optimizer as optimizers
 from openlamda.train.checkpoint import Checkpoints
 from openlamda.train.feed import Feed
 from openlamda.train.log import Log
+from openlamda.train.loss import Batch
 from openlamda.train.plan import flops_per_token
 from openlamda.train.recipe import Recipe
-from openlamda.train.step import Batch, eval_step, fresh, said_right, train_step
+from openlamda.train.step import eval_step, fresh, said_right, train_step
 
 Report = Callable[[dict[str, float]], None]
 

@@ -50,8 +50,9 @@ def step_on(mesh: "Mesh", config: ModelConfig, rows: int, sequence: int, remat: 
     from openlamda.model.params import table
     from openlamda.model.sharding import spec
     from openlamda.train import optimizer as optimizers
+    from openlamda.train.loss import Batch
     from openlamda.train.recipe import Optimizer
-    from openlamda.train.step import Batch, State, train_step
+    from openlamda.train.step import State, train_step
 
     with jax.set_mesh(mesh):
 

@@ -1,6 +1,6 @@
-"""One training step: the loss over packed sequences and the jitted update, for pre-training and fine-tuning alike.
+"""One training step: the jitted update from a batch of packed sequences, for pre-training and fine-tuning alike.
 
-Axes: B rows of a batch, T tokens of a row, D model, V vocabulary. Knows nothing of files, tasks or schedules.
+Axes: B rows of a batch, T tokens of a row, D model. Knows nothing of files, tasks or schedules.
 """
 
 from functools import partial
@@ -15,24 +15,9 @@ from jax.typing import DTypeLike
 from openlamda.model import transformer
 from openlamda.model.config import ModelConfig
 from openlamda.model.params import Params
-from openlamda.model.sharding import batch_shards, put, take
+from openlamda.model.sharding import put
 from openlamda.model.transformer import Remat
-from openlamda.train.unlikelihood import Said, first_said, token_unlikelihood
-
-KEPT_EXACT = ("norm", "relative_bias")  # few weights, and sums that need their digits
-PIECE = 4096  # tokens whose logits a device holds at once
-Z_LOSS = 1e-4  # times log(Z)^2, keeps the logits' scale in place (T5X, Lingvo)
-
-
-Array = jax.Array | np.ndarray
-
-
-class Batch(NamedTuple):
-    """Packed sequences."""
-
-    tokens: Array  # int32 [B, T]
-    segments: Array  # int32 [B, T]: which sequence of the row, 0 = padding
-    weights: Array  # float32 [B, T]: how much predicting this token counts; 0 = only read
+from openlamda.train.loss import Array, Batch, loss_sums
 
 
 class State(NamedTuple):
@@ -47,55 +32,6 @@ class State(NamedTuple):
 def fresh(params: Params, optimizer: optax.GradientTransformation) -> State:
     """The state before the first step."""
     return State(put(np.int32(0)), put(np.int32(0)), params, jax.jit(optimizer.init)(params))
-
-
-def loss_sums(
-    params: Params,
-    batch: Batch,
-    config: ModelConfig,
-    remat: Remat = "none",
-    dtype: DTypeLike = jnp.float32,
-    unlikelihood: float = 0.0,
-) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    """Weighted sum of loss, and (weighted sum of cross-entropy in nats, sum of weights).
-
-    The loss is cross-entropy with z-loss, and `unlikelihood` times that of train/unlikelihood.py.
-    Products are of `dtype`, sums over the vocabulary float32. The logits are made in pieces of the sequence, at most
-    PIECE tokens a device, and again in the backward pass.
-    """
-    params = {name: w if name.startswith(KEPT_EXACT) else w.astype(dtype) for name, w in params.items()}
-    tokens_BT, weights_BT = jnp.asarray(batch.tokens), jnp.asarray(batch.weights)
-    hidden_BTD = transformer.forward(params, tokens_BT, jnp.asarray(batch.segments), config, remat=remat)
-    next_BT, weights_BT = (jnp.pad(x_BT[:, 1:], ((0, 0), (0, 1))) for x_BT in (tokens_BT, weights_BT))
-
-    rows = (hidden_BTD, next_BT, weights_BT)
-    said = None
-    if unlikelihood:
-        segments_BT, learned_BT = jnp.asarray(batch.segments), jnp.asarray(batch.weights) > 0
-        embedded_BTD = take(params["embed"], tokens_BT, "batch", None, None, first=True) * config.d_model**-0.5
-        said = Said(embedded_BTD, tokens_BT, segments_BT, first_said(tokens_BT, segments_BT, learned_BT))
-        rows += (segments_BT, jnp.broadcast_to(jnp.arange(tokens_BT.shape[1]), tokens_BT.shape))
-
-    def piece(hidden_BtD, targets_Bt, weights_Bt, *places):
-        logits_BtV = transformer.logits(params, hidden_BtD)
-        log_z_Bt = jax.nn.logsumexp(logits_BtV, axis=-1)
-        said_BtV = targets_Bt[..., None] == jnp.arange(config.vocab_size)
-        entropy_Bt = log_z_Bt - jnp.sum(jnp.where(said_BtV, logits_BtV, 0), axis=-1)
-        loss = jnp.sum(weights_Bt * (entropy_Bt + Z_LOSS * log_z_Bt**2))
-        if said is not None:
-            repeated_Bt = token_unlikelihood(hidden_BtD, log_z_Bt, targets_Bt, places, said)
-            loss += unlikelihood * jnp.sum(weights_Bt * repeated_Bt)
-        return jnp.stack([loss, jnp.sum(weights_Bt * entropy_Bt), jnp.sum(weights_Bt)])
-
-    B, T = tokens_BT.shape
-    pieces = next(n for n in range(1, T + 1) if (T % n == 0 and B // batch_shards() * T // n <= PIECE) or n == T)
-    if pieces == 1:
-        sums = piece(*rows)
-    else:
-        rows = jax.tree.map(lambda x: jnp.moveaxis(x.reshape(B, pieces, T // pieces, *x.shape[2:]), 1, 0), rows)
-        add = jax.checkpoint(lambda sums, row: (sums + piece(*row), None))
-        sums, _ = jax.lax.scan(add, jnp.zeros(3), rows)
-    return sums[0], (sums[1], sums[2])
 
 
 @partial(

@@ -15,7 +15,6 @@ FLOOR = 1e-5  # of 1 - p: where p is 1 the loss stays finite, without a gradient
 class Said(NamedTuple):
     """The tokens of whole rows as candidates."""
 
-    embedded_BSD: jax.Array  # times D^-1/2: a product with a hidden state is the token's logit
     tokens_BS: jax.Array
     segments_BS: jax.Array
     first_BS: jax.Array  # whether a learned token stands here for the first time in its segment
@@ -29,15 +28,21 @@ def first_said(tokens_BS: jax.Array, segments_BS: jax.Array, learned_BS: jax.Arr
 
 
 def token_unlikelihood(
-    hidden_BtD: jax.Array, log_z_Bt: jax.Array, targets_Bt: jax.Array, places: tuple[jax.Array, ...], said: Said
+    hidden_BtD: jax.Array,
+    embedded_BSD: jax.Array,
+    log_z_Bt: jax.Array,
+    targets_Bt: jax.Array,
+    places: tuple[jax.Array, ...],
+    said: Said,
 ) -> jax.Array:
     """The sum of -log(1 - p(c)) over the candidates c, [B, t], float32 (Welleck et al. 2020, section 5.1).
 
     Candidates of a position are the different learned tokens of its segment up to it, less the target, which comes
-    next. `places` are the positions' segments and their numbers in the row, `log_z_Bt` the log of the softmax's sum.
+    next. `embedded_BSD` is the row's tokens times D^-1/2: a product with a hidden state is a token's logit. `log_z_Bt`
+    is the log of the softmax's sum, `places` are the positions' segments and their numbers in the row.
     """
     segments_Bt, number_Bt = places
-    logits_BtS = jnp.einsum("btd,bsd->bts", hidden_BtD, said.embedded_BSD, preferred_element_type=jnp.float32)
+    logits_BtS = jnp.einsum("btd,bsd->bts", hidden_BtD, embedded_BSD, preferred_element_type=jnp.float32)
     p_BtS = jnp.exp(logits_BtS - log_z_Bt[..., None])
     candidate_BtS = jnp.arange(said.tokens_BS.shape[1]) <= number_Bt[..., None]
     candidate_BtS &= said.first_BS[:, None] & (said.segments_BS[:, None] == segments_Bt[..., None])

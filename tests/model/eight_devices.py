@@ -11,7 +11,7 @@ from openlamda.model import params as weights
 from openlamda.model.config import ModelConfig
 from openlamda.model.sharding import MESH_AXES, make_mesh, spec
 from openlamda.model.transformer import Remat
-from openlamda.train.step import Batch, loss_sums
+from openlamda.train.loss import Batch, loss_sums
 
 SIZES = ((1, 4, 2), (1, 2, 4), (1, 8, 1), (1, 1, 8), (2, 2, 2))
 CLOSE = 2e-6  # relative, float32

@@ -10,7 +10,8 @@ from openlamda.model import params as weights
 from openlamda.model import transformer
 from openlamda.model.config import PRESETS
 from openlamda.model.copying import lay_copying
-from openlamda.train.step import Batch, said_right
+from openlamda.train.loss import Batch
+from openlamda.train.step import said_right
 
 NANO = PRESETS["nano"]
 

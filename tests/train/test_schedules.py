@@ -9,9 +9,10 @@ import pytest
 
 from openlamda.model import params as weights
 from openlamda.model.config import ModelConfig
+from openlamda.train.loss import Batch
 from openlamda.train.optimizer import schedule
 from openlamda.train.recipe import Optimizer
-from openlamda.train.step import Batch, fresh, train_step
+from openlamda.train.step import fresh, train_step
 
 TINY = ModelConfig(num_layers=1, d_model=16, num_heads=2, d_head=16, d_ff=32, vocab_size=400)
 

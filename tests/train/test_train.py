@@ -27,9 +27,10 @@ from openlamda.text.tokenizer import Symbol
 from openlamda.tools.calculator import Calculator
 from openlamda.train import feed, loop
 from openlamda.train.batches import pack
+from openlamda.train.loss import Batch
 from openlamda.train.optimizer import adafactor
 from openlamda.train.recipe import Optimizer, Recipe
-from openlamda.train.step import Batch, eval_step, fresh, train_step
+from openlamda.train.step import eval_step, fresh, train_step
 from openlamda.train.tasks import Source, mixed, sources
 
 TINY = ModelConfig(num_layers=1, d_model=16, num_heads=2, d_head=16, d_ff=32, vocab_size=400)

@@ -11,8 +11,9 @@ import pytest
 from openlamda.model import params as weights
 from openlamda.model import transformer
 from openlamda.model.config import ModelConfig
-from openlamda.train import step
-from openlamda.train.step import Batch, fresh, loss_sums, train_step
+from openlamda.train import loss as losses
+from openlamda.train.loss import Batch, loss_sums
+from openlamda.train.step import fresh, train_step
 from openlamda.train.unlikelihood import FLOOR
 
 TINY = ModelConfig(num_layers=1, d_model=16, num_heads=2, d_head=16, d_ff=32, vocab_size=12)
@@ -62,7 +63,7 @@ def added(params, batch: Batch, share: float) -> jax.Array:
 
 @pytest.mark.parametrize("piece", [4096, 16])
 def test_it_and_its_gradient_are_those_of_the_sum_over_what_was_said_before(batch, params, piece, monkeypatch):
-    monkeypatch.setattr(step, "PIECE", piece)
+    monkeypatch.setattr(losses, "PIECE", piece)
     expected, wanted = jax.value_and_grad(dense)(params, batch, candidates(batch))
     found, gradient = jax.jit(jax.value_and_grad(partial(added, share=0.25)))(params, batch)
     assert expected > 1
