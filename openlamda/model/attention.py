@@ -14,7 +14,7 @@ from openlamda.model.products import as_is, total
 from openlamda.model.sharding import take
 
 HIDDEN = -1e30  # added to the logit of a key that may not be seen
-BLOCK = 128  # queries that are attended from at once, or a quarter of a longer row
+BLOCK = 64  # queries that are attended from at once, or a quarter of a longer row
 
 
 def distance_buckets(config: ModelConfig) -> np.ndarray:
