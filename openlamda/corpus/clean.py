@@ -130,4 +130,7 @@ def _language_of(languages: tuple[str, ...]) -> Callable[[str], str]:
 def _masked(row: Document | Talk) -> Document | Talk:
     if isinstance(row, Document):
         return Document(row.id, mask(row.text))
-    return Talk(row.id, Dialog(tuple(Turn(turn.author, mask(turn.text)) for turn in row.dialog.turns)))
+    turns = row.dialog.turns
+    before = ("", *(turn.text for turn in turns))
+    masked = (Turn(turn.author, mask(turn.text, said)) for turn, said in zip(turns, before, strict=False))
+    return Talk(row.id, Dialog(tuple(masked)))

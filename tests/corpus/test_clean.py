@@ -95,8 +95,9 @@ def test_personal_data_is_masked_in_both_kinds():
     text = "Please write to someone at jane@example.org"
     assert cleaned(text) == "Please write to someone at [email]"
     assert cleaned(text, mask_pii=False) == text
-    kept = make_cleaner(Filters())(talk("What is your address?", text))
-    assert isinstance(kept, Talk) and kept.dialog.turns[1].text == "Please write to someone at [email]"
+    kept = make_cleaner(Filters())(talk("What is your address?", text, "And your phone number?", "07700900123"))
+    assert isinstance(kept, Talk)
+    assert [turn.text for turn in kept.dialog.turns[1::2]] == ["Please write to someone at [email]", "[phone]"]
 
 
 def test_evaluation_data_is_dropped(tmp_path):

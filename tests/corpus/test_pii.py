@@ -20,9 +20,16 @@ GONE = {
     "phone: 01223 351880.": "phone: [phone].",
     "Their phone number is 01223351880": "Their phone number is [phone]",
     "call 555-0123 4th floor": "call [phone] 4th floor",
-    "host 192.168.10.254 and 8.8.8.8.": "host [ip] and [ip].",
+    "host 192.168.10.254 and 8.8.44.8.": "host [ip] and [ip].",
     "at 2001:db8::8a2e:370:7334, fe80::1": "at [ip], [ip]",
     "2001:0db8:0000:0000:0000:ff00:0042:8329": "[ip]",
+    "a@b.com--thanks, c@d.org- and e@f.net-g": "[email]--thanks, [email]- and [email]-g",
+    "info@münchen.de, müller@web.de": "[email], [email]",
+    "请写zhang@qq.com谢谢": "请写[email]谢谢",
+    "555-123-4567, (555) 123-4567 or 415 555 2671": "[phone], [phone] or [phone]",
+    "Telefon 0171/1234567": "Telefon [phone]",
+    "电话: 010-12345678, 手机：13912345678": "电话: [phone], 手机：[phone]",
+    "fd12:3456:789a::1": "[ip]",
     "card 4111 1111 1111 1111, 123": "card [card], 123",
     "4111111111111111 / 5500-0000-0000-0004 / 3400 000000 00009": "[card] / [card] / [card]",
     "4111 1111 1111 1111 123": "[card] 123",
@@ -44,6 +51,13 @@ user@localhost and @handle, a @ b
 $1234567 and #12345678
 Room 1408, 10:15-11:45, 5551234
 the 2020-2021 season
+teeth 2.1.2.3 over 2.1.2.3
+fade::2, face::1
+at +48.8566969, +2.3514616
+1+15551234567 and +1.000.000.000
+icon@2x.png
+11 200 300 4000
+2+55. 21 08 03. 2
 1e10 0x7fffffff""".splitlines()
 
 
@@ -55,6 +69,13 @@ def test_what_tells_who_it_is_goes(text, masked):
 @pytest.mark.parametrize("text", KEPT)
 def test_what_tells_nothing_of_anyone_stays(text):
     assert mask(text) == text
+
+
+def test_an_answer_is_what_the_question_asked_for():
+    assert mask("07700900123", "What is your phone number?") == "[phone]"
+    assert mask("Sure, it's 07700 900123.", "Can you tell me your phone number?") == "Sure, it's [phone]."
+    assert mask("07700900123", "What is two to the thirtieth?") == "07700900123"
+    assert mask("I was born in 1987, call me.", "phone?") == "I was born in 1987, call me."
 
 
 def test_luhn_against_published_numbers():
