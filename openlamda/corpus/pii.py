@@ -14,8 +14,8 @@ CONTEXT = 48  # characters before a bare number that may say that it is a teleph
 _LETTER = r"A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f"  # no script that is written without spaces before an address
 _AT = re.compile(r"@(?<=[\w+%-]@)(?=[^\W_])")
 _LOCAL = re.compile(rf"[{_LETTER}0-9_](?:[{_LETTER}0-9_.+%'-]{{0,62}}[{_LETTER}0-9_+%-])?\Z")
-_DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,6}([A-Za-z]{2,24})(?![A-Za-z0-9])")
-_FILE = re.compile(r"[0-9]x\.(?:png|jpe?g|gif|svg|webp|avif|pdf)", re.I)  # icon@2x.png
+_DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,6}[A-Za-z]{2,24}(?![A-Za-z0-9])")
+_FILE = re.compile(r"[0-9]x\.(?:png|jpe?g|gif|svg|webp|avif|pdf)(?![\w.])", re.I)  # icon@2x.png
 
 _IP4 = re.compile(r"[0-9](?<![\w.][0-9])[0-9]{0,2}(?:\.[0-9]{1,3}){3}(?!\.?\w)")
 _VERSION = re.compile(r"(?:version|release|section|chapter|clause|v|§)[\s.:]{0,2}\Z", re.I)

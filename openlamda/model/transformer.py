@@ -82,13 +82,13 @@ def close_block(x_BTD: jax.Array, mixed_BHTK: jax.Array, layer: Params, config: 
     up_BTF = checkpoint_name(up_BTF, "up")
     if config.gated:
         gate_BTF = checkpoint_name(linear(normed_BTD, gathered(layer["gate"], "embed", "ff")), "gate")
-        return x_BTD + narrow(_gated(activation, gate_BTF, up_BTF), down_FD)
+        return x_BTD + narrow(gated(activation, gate_BTF, up_BTF), down_FD)
     return x_BTD + narrow(activation(up_BTF), down_FD)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _gated(activation: Callable[[jax.Array], jax.Array], gate: jax.Array, up: jax.Array) -> jax.Array:
-    """activation(gate) * up; nothing in between is kept for the backward pass, which is bound by memory."""
+def gated(activation: Callable[[jax.Array], jax.Array], gate: jax.Array, up: jax.Array) -> jax.Array:
+    """activation(gate) * up, of one shape; nothing in between is kept for the backward pass, to spare memory."""
     return activation(gate) * up
 
 
@@ -102,7 +102,7 @@ def _gated_backward(activation, saved, grad):
     return grad * up * slope, grad * active
 
 
-_gated.defvjp(_gated_forward, _gated_backward)
+gated.defvjp(_gated_forward, _gated_backward)
 
 
 def layers(params: Params) -> Params:

@@ -22,7 +22,7 @@ from openlamda.train.unlikelihood import Said, first_said, token_unlikelihood
 
 KEPT_EXACT = ("norm", "relative_bias")  # few weights, and sums that need their digits
 PIECE = 4096  # tokens whose logits a device holds at once
-HALF = 1024  # tokens for which it pays to compile a batch as two
+HALF = 1024  # tokens of a half from which on two halves go side by side
 Z_LOSS = 1e-4  # times log(Z)^2, keeps the logits' scale in place (T5X, Lingvo)
 
 Array = jax.Array | np.ndarray

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -64,6 +65,28 @@ def test_the_feed_forward_is_the_papers_formula(config, params):
     w, v = (normed @ np.asarray(layer[name]) if name in layer else None for name in ("gate", "up"))
     expected = x + FORMULAS[config.activation](w, v) @ np.asarray(layer["down"])
     np.testing.assert_allclose(found, expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", [*UNGATED, *GATED])
+def test_gradients_written_by_hand_are_jaxs_own(name):
+    """Of the gelu, and of the product with the gate."""
+    plain = {
+        "gelu": jax.nn.gelu,
+        "geglu": jax.nn.gelu,
+        "silu": jax.nn.silu,
+        "swiglu": jax.nn.silu,
+        "glu": jax.nn.sigmoid,
+    }
+    plain |= {"relu": jax.nn.relu, "reglu": jax.nn.relu, "bilinear": lambda x: x}
+    ours = transformer.ACTIVATIONS[name]
+    with jax.enable_x64(True):
+        gate, up, grad = 3 * jax.random.normal(jax.random.key(1), (3, 1000), jnp.float64)
+        found = jax.vjp(partial(transformer.gated, ours), gate, up)[1](grad)
+        expected = jax.vjp(lambda gate, up: plain[name](gate) * up, gate, up)[1](grad)
+        found += jax.vjp(ours, gate)[1](grad)
+        expected += jax.vjp(plain[name], gate)[1](grad)
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-12)
 
 
 def test_it_learns_and_sees_neither_future_nor_other_segments(config, params):
