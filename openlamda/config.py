@@ -19,21 +19,31 @@ T = TypeVar("T")
 
 def load(kind: type[T], path: Path, overrides: typing.Sequence[str] = ()) -> T:
     """The `kind` that TOML file `path` describes, changed by overrides such as `optimizer.learning_rate=1e-3`."""
+    values = read(path)
+    for override in overrides:
+        _override(values, override)
+    return convert(kind, values, str(path))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The tables of TOML file `path`."""
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}, expected a TOML file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"{path}: {error}") from None
-    for override in overrides:
-        _override(values, override)
-    check_keys(kind, values, str(path))
+
+
+def convert(kind: type[T], values: dict[str, Any], where: str) -> T:
+    """The `kind` that tables describe. Raises UserError that begins with `where`."""
+    check_keys(kind, values, where)
     try:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
-        raise UserError(f"{path}: {error}") from None
+        raise UserError(f"{where}: {error}") from None
 
 
 def assigned(overrides: typing.Sequence[str]) -> dict[str, Any]:

@@ -34,9 +34,11 @@ data.command("openlamda.cli.data:show", name="show")
 corpus = App(name="corpus", help="Turn text and dialogs into token shards for training.")
 corpus.command("openlamda.cli.corpus:build", name="build")
 corpus.command("openlamda.cli.corpus:show", name="show")
+ratings = App(name="ratings", help="Look at raters' votes before training on them.")
+ratings.command("openlamda.cli.ratings:check", name="check")
 model = App(name="model", help="Look at model shapes.")
 model.command("openlamda.cli.model:show", name="show")
-groups = (tools, tokenizer, data, corpus, model)
+groups = (tools, tokenizer, data, corpus, ratings, model)
 for group in groups:
     app.command(group)
 

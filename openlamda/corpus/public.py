@@ -1,7 +1,7 @@
 """Public data sets as rows of ours, one function for each use. The sets and their licences: docs/data.md.
 
 Each function takes the folder of the JSON Lines files and yields all rows, held-back ones too: whoever trains
-leaves those out (`rows.held_back`). Where people gave no label, a weak one is derived, and said so here.
+leaves those out (`rows.split`). Where people gave no label, a weak one is derived, and said so here.
 """
 
 import random

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from openlamda.text.dialog import Dialog
 from openlamda.text.grammar import Step
@@ -53,6 +54,14 @@ class Repeated:
     id: str
     text: str
     times: int
+
+
+def split(row_id: str) -> Literal["train", "dev", "test"]:
+    """Where a row belongs: 80 % to train, 5 % to choose by (validation, calibration, thresholds), 15 % to test.
+
+    What `held_back` keeps by default is a third of the test rows.
+    """
+    return "test" if held_back(row_id, 15) else "dev" if held_back(row_id, 20) else "train"
 
 
 def held_back(row_id: str, percent: int = 5) -> bool:

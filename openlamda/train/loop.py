@@ -25,8 +25,9 @@ from openlamda.model.config import PRESETS, ModelConfig, changed
 from openlamda.model.copying import lay_copying
 from openlamda.model.params import Params, init, table
 from openlamda.model.sharding import BATCH, make_mesh, put
+from openlamda.text.grammar import Grammar
 from openlamda.text.tokenizer import Tokenizer
-from openlamda.train import hosts
+from openlamda.train import hosts, judges
 from openlamda.train import optimizer as optimizers
 from openlamda.train.checkpoint import Checkpoints
 from openlamda.train.feed import Feed
@@ -35,6 +36,7 @@ from openlamda.train.loss import Batch
 from openlamda.train.plan import flops_per_token
 from openlamda.train.recipe import Recipe
 from openlamda.train.step import eval_step, fresh, said_right, train_step
+from openlamda.train.tasks import kept_to_choose_by
 
 Report = Callable[[dict[str, float]], None]
 
@@ -99,6 +101,8 @@ def _train(recipe: Recipe, directory: Path, names: list[str], report: Report, st
     state = checkpoints.restore(state) or state
     first = int(state.step)
     unseen, held_back = feed.copies(), [_split(batch) for batch in feed.validation()]
+    judged = kept_to_choose_by(recipe.judges, Path(recipe.data).expanduser())
+    judges.check(recipe.judges, judged)
     if hosts.leads():
         (directory / "recipe.json").write_bytes(_resolved(recipe))  # not before all of it was found right
 
@@ -145,6 +149,11 @@ def _train(recipe: Recipe, directory: Path, names: list[str], report: Report, st
                         weights.save(directory / name, arrays, config, tokenizer.model, dtype="float32")
             if ending and not last:
                 raise Stopped(f"stopped at step {step} of {recipe.steps}; the same command goes on from there")
+    if recipe.judges:
+        grammar = Grammar(tokenizer.encode)
+        measured = judges.measure(state.params, config, grammar, recipe.row_tokens, recipe.judges, judged)
+        if hosts.leads():
+            judges.write(directory / "model", measured)
     return directory / "model"
 
 

@@ -21,6 +21,14 @@ class Optimizer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Where a judge's threshold lies on rows kept to choose by (corpus/calibration.py, `threshold`): one of the two."""
+
+    precision: float | None = None
+    recall: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """One stage. Paths are relative to the working directory."""
 
@@ -43,6 +51,7 @@ class Recipe:
     unlikelihood: Annotated[float, msgspec.Meta(ge=0)] = (
         0  # weight of token unlikelihood (train/unlikelihood.py); 0: off
     )
+    judges: dict[str, Wanted] = field(default_factory=dict)  # attributes to measure at the end, for judges.json
     rating_weight: float = 8.0  # a rating is one token among many of text: it counts so much more
     mesh: dict[str, int] = field(default_factory=dict)  # devices by axis: replica, data, model; empty: one device
     remat: Literal["none", "minimal", "full"] = "none"  # what the backward pass computes again (model/transformer.py)

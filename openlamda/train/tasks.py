@@ -12,7 +12,7 @@ from pathlib import Path
 
 from openlamda.corpus import public
 from openlamda.corpus.made import Maker
-from openlamda.corpus.rows import Document, Judged, Repeated, Researched, Talk, held_back
+from openlamda.corpus.rows import Document, Judged, Repeated, Researched, Talk, split
 from openlamda.errors import UserError
 from openlamda.text import objectives
 from openlamda.text.dialog import Dialog
@@ -160,7 +160,7 @@ _READERS: dict[str, Callable[[Path], Iterable]] = {
 
 
 class Source:
-    """Endless training sequences of one task: its rows shuffled anew each time round, held-back rows left out.
+    """Endless training sequences of one task: its rows shuffled anew each time round.
 
     With `sample`, each row's texts are cut into subwords at random, by seed, task and number of the row alone.
     """
@@ -201,7 +201,7 @@ def sources(
     *,
     held: bool = False,
 ) -> dict[str, Source]:
-    """A source for each task of the mixture; `held`: of held-back rows instead of those to train on.
+    """A source for each task of the mixture, of rows to train on; `held`: of those to validate by (`rows.split`).
 
     Raises UserError for an unknown task, shares that do not sum to 1, missing data, or a tokenizer that has too few
     sentinels.
@@ -232,11 +232,17 @@ def sources(
         else:
             reader = _READERS[task]
             if reader not in read:
-                read[reader] = [row for row in reader(folder) if held_back(row.id) == held]
+                read[reader] = [row for row in reader(folder) if split(row.id) == ("dev" if held else "train")]
             rows = read[reader]
         # a text to copy must be the same tokens each time it is said
         made[task] = Source(task, rows, grammar, limit, seed, sample if task != "copy" else None)
     return made
+
+
+def kept_to_choose_by(attributes: Iterable[str], folder: Path) -> dict[str, list[Judged]]:
+    """Labelled rows of the dev split for each attribute; none where the public data has no labels of it."""
+    found = {name: getattr(public, name)(folder) for name in attributes if name in JUDGES}
+    return {name: [row for row in rows if split(row.id) == "dev"] for name, rows in found.items()}
 
 
 def common_words(folder: Path, count: int = 8000) -> list[str]:
@@ -257,7 +263,7 @@ def check_shares(mixture: dict[str, float]) -> None:
 
 def short_replies(folder: Path) -> list[str]:
     """Agent turns of less than 16 words, of one dialog in ten."""
-    talks = (row for row in islice(public.dialogs(folder), 0, None, 10) if not held_back(row.id))
+    talks = (row for row in islice(public.dialogs(folder), 0, None, 10) if split(row.id) == "train")
     turns = (turn for talk in talks for turn in talk.dialog.turns[1:])
     return [turn.text for turn in turns if turn.author == "agent" and len(turn.text.split()) < 16]
 
