@@ -80,6 +80,11 @@ def check_keys(kind: Any, values: dict[str, Any], where: str) -> None:
             hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(fields)}"
             raise UserError(f"{where}: no setting {key!r}; {hint}")
         inner = [hints[key], *typing.get_args(hints[key])]
+        if typing.get_origin(hints[key]) is dict and isinstance(value, dict):  # names of the user's own -> tables
+            for name, table in value.items():
+                if dataclasses.is_dataclass(inner[-1]) and isinstance(table, dict):
+                    check_keys(inner[-1], table, f"{where}: {key}.{name}")
+            continue
         for number, item in enumerate(value if isinstance(value, list) else [value], 1):
             for part in inner:
                 if dataclasses.is_dataclass(part) and isinstance(item, dict):

@@ -37,6 +37,18 @@ class Threshold:
     recall: float
 
 
+@dataclass(frozen=True)
+class Calibrated:
+    """How a judge was calibrated, and what it did on the `rows` (of them `yes` labelled yes) by which that was done."""
+
+    platt: Platt
+    threshold: Threshold
+    expected_calibration_error: float
+    reliability: tuple[Bin, ...]
+    rows: int
+    yes: int
+
+
 def fit(gaps: Sequence[float], labels: Sequence[bool]) -> Platt:
     """The Platt scaling of greatest likelihood, with Platt's smoothed targets, so that separable rows have one, too.
 

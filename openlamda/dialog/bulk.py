@@ -34,8 +34,7 @@ def judge_rows(rows: Iterable[tuple[str, dict[str, Any]]], lamda: Lamda) -> Iter
         context = lamda.fit(context)
         reply = tuple(lamda.tokenizer.encode(response))[:MAX_TOKENS]
         texts = [shortened(text, lamda.tokenizer) for text in texts[:MAX_SNIPPETS]]
-        attributes = lamda.judges.attributes
-        yield row | {"scores": scores(lamda.model, lamda.grammar, attributes, context, [reply], texts)[0]}
+        yield row | {"scores": scores(lamda.model, lamda.grammar, lamda.judges, context, [reply], texts)[0]}
 
 
 def _are_strings(values: list[Any]) -> TypeGuard[list[str]]:

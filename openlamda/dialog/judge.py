@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from openlamda.config import check_keys
+from openlamda.corpus.calibration import Calibrated, Platt
 from openlamda.engine.base import LanguageModel, Tokens
 from openlamda.errors import UserError
 from openlamda.text.dialog import Dialog
@@ -18,10 +19,14 @@ from openlamda.text.tokenizer import Symbol
 
 @dataclass(frozen=True, kw_only=True)
 class Judges:
-    """What a model directory's judges.json says: which attributes were trained, and the safety threshold."""
+    """What a model directory's judges.json says. Attributes are those of the grammar or "unsafe/NAME"; their scores
+    are named alike, but for "safe" and "safe/NAME".
+    """
 
     attributes: tuple[str, ...] = ()  # none: replies are ranked by likelihood
-    safe: float = 0.5  # candidates with a lower P(safe) are dropped
+    thresholds: dict[str, float] = field(default_factory=lambda: {"safe": 0.5})
+    """Score -> least P. A candidate below that of "safe" or "safe/NAME" is dropped; `openlamda filter` keeps by all."""
+    calibration: dict[str, Calibrated] = field(default_factory=dict)
 
     @classmethod
     def read(cls, directory: Path) -> "Judges":
@@ -35,43 +40,60 @@ class Judges:
             judges = msgspec.convert(values, cls)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UserError(f"{path}: {error}") from None
-        if not 0 <= judges.safe <= 1:
-            raise UserError(f"{path}: safe is {judges.safe}, expected a probability")
         for attribute in judges.attributes:
-            if attribute not in ATTRIBUTES:
-                raise UserError(f"{path}: attribute {attribute!r}, expected one of {', '.join(ATTRIBUTES)}")
+            name, slash, part = attribute.partition("/")
+            if name not in ATTRIBUTES or (slash and (name != "unsafe" or not part)):
+                raise UserError(
+                    f"{path}: attribute {attribute!r}, expected one of {', '.join(ATTRIBUTES)} or unsafe/..."
+                )
+        known = [score_name(attribute) for attribute in judges.attributes]
+        for name, value in judges.thresholds.items():
+            if known and name not in known:
+                raise UserError(f"{path}: threshold {name!r}, expected one of {', '.join(known)}")
+            if not 0 <= value <= 1:
+                raise UserError(f"{path}: threshold {name} is {value}, expected a probability")
         return judges
+
+
+def score_name(attribute: str) -> str:
+    """The name of an attribute's score, which wants more of it: "safe" for "unsafe", else the same."""
+    return attribute.replace("unsafe", "safe", 1) if attribute.split("/")[0] == "unsafe" else attribute
 
 
 def scores(
     model: LanguageModel,
     grammar: Grammar,
-    attributes: Sequence[str],
+    judges: Judges,
     context: Dialog,
     replies: Sequence[Tokens],
     snippets: Sequence[str] = (),
 ) -> list[dict[str, float]]:
-    """P of the desired rating for each reply and attribute: unsafe is given as "safe" = P(UNSAFE says NO).
+    """P of the desired rating for each reply, by `score_name`: of UNSAFE that is NO, of the others YES.
 
     All replies and attributes are read in one forward over their common prefix; GROUNDED, which also reads the
     snippets, in a second one, and only where there are any.
     """
     found: list[dict[str, float]] = [{} for _ in replies]
-    alone = [name for name in attributes if name != "grounded"]
-    groups = [(alone, ())] + ([(["grounded"], snippets)] if snippets and "grounded" in attributes else [])
+    alone = [name for name in judges.attributes if name != "grounded"]
+    groups = [(alone, ())] + ([(["grounded"], snippets)] if snippets and "grounded" in judges.attributes else [])
     for names, read in groups:
-        asked = [(i, name) for i in range(len(replies)) for name in names]
-        pairs = [(*replies[i], ATTRIBUTES[name], rating) for i, name in asked for rating in (Symbol.YES, Symbol.NO)]
-        logprobs = model.score(grammar.judge(context, snippets=read).tokens, pairs)
-        for (i, name), yes, no in zip(asked, logprobs[::2], logprobs[1::2], strict=True):
-            if name == "unsafe":
-                found[i]["safe"] = _probability(no[-1], yes[-1])
-            else:
-                found[i][name] = _probability(yes[-1], no[-1])
+        questions = [grammar.question(name).tokens for name in names]
+        prefix = grammar.judge(context, snippets=read).tokens
+        rated = model.rate(prefix, replies, questions, Symbol.YES, Symbol.NO)
+        for place, gaps in zip(found, rated, strict=True):
+            place |= {score_name(name): probability(gap, name, judges) for name, gap in zip(names, gaps, strict=True)}
     return found
 
 
-def _probability(wanted: float, other: float) -> float:
-    """Softmax of two logprobs; 0 where they are no numbers, so that a broken model's replies are never safe."""
-    gap = other - wanted
-    return 0.0 if math.isnan(gap) else 1 / (1 + math.exp(min(700.0, gap)))
+def probability(gap: float, attribute: str, judges: Judges) -> float:
+    """P of the desired rating from the logit of YES less that of NO, calibrated where the judges are.
+
+    0 where the gap is no number, so that a broken model's replies are never safe.
+    """
+    if math.isnan(gap):
+        return 0.0
+    calibrated = judges.calibration.get(attribute)
+    platt = calibrated.platt if calibrated else Platt()
+    logit = platt.slope * gap + platt.intercept
+    wanted = -logit if attribute.split("/")[0] == "unsafe" else logit
+    return 1 / (1 + math.exp(min(700.0, -wanted)))

@@ -115,11 +115,11 @@ class Lamda:
         ]
         trace.rounds[name] = considered
         known = [*self._given(context), *(snippets or ())]
+        thresholds = self.judges.thresholds | ({} if self.role.safe is None else {"safe": self.role.safe})
         for candidate in considered:
-            threshold = self.judges.safe if self.role.safe is None else self.role.safe
             if not citations.cite(candidate.text, ())[0]:
                 candidate.dropped = "empty"
-            elif not rank.is_safe(candidate.scores, threshold):
+            elif not rank.is_safe(candidate.scores, thresholds):
                 candidate.dropped = "unsafe"
         left = [i for i, candidate in enumerate(considered) if candidate.dropped is None]
         if not left:
@@ -143,7 +143,7 @@ class Lamda:
         if not self.judges.attributes:
             return [{} for _ in drawn]
         once = list(dict.fromkeys(candidate.tokens for candidate in drawn))
-        found = judge.scores(self.model, self.grammar, self.judges.attributes, context, once, snippets)
+        found = judge.scores(self.model, self.grammar, self.judges, context, once, snippets)
         by_tokens = dict(zip(once, found, strict=True))
         return [dict(by_tokens[candidate.tokens]) for candidate in drawn]
 

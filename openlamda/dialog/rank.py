@@ -6,9 +6,10 @@ WEIGHTS = {"sensible": 3.0, "specific": 1.0, "interesting": 1.0}  # LaMDA, secti
 GROUNDED_WEIGHT = 3.0  # ours, added where snippets were read; the paper gives none
 
 
-def is_safe(scores: Mapping[str, float], threshold: float) -> bool:
-    """Whether P(safe) reaches the threshold; an unjudged candidate passes."""
-    return scores.get("safe", 1.0) >= threshold
+def is_safe(scores: Mapping[str, float], thresholds: Mapping[str, float]) -> bool:
+    """Whether P(safe) and each objective's own "safe/NAME" reach their thresholds; what was not judged passes."""
+    safety = (name for name in thresholds if name.split("/")[0] == "safe")
+    return all(scores.get(name, 1.0) >= thresholds[name] for name in safety)
 
 
 def quality(scores: Mapping[str, float]) -> float:

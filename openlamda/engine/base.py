@@ -1,4 +1,4 @@
-"""The seam between the reply and whatever runs the model: two methods over sequences that share a prefix.
+"""The seam between the reply and whatever runs the model: three methods over sequences that share a prefix.
 
 Knows token ids, nothing of text, dialogs or arrays. Implementations: `local.py` (JAX), `scripted.py` (for tests).
 """
@@ -31,7 +31,7 @@ class Candidate:
 
 
 class LanguageModel(Protocol):
-    """Draws continuations of a prefix and scores given ones."""
+    """Draws continuations of a prefix, scores given ones, and rates replies."""
 
     def sample(self, prefix: Tokens, n: int, sampling: Sampling, seed: int) -> list[Candidate]:
         """`n` independent continuations of `prefix`. The same arguments give the same candidates."""
@@ -40,3 +40,28 @@ class LanguageModel(Protocol):
     def score(self, prefix: Tokens, continuations: Sequence[Tokens]) -> list[list[float]]:
         """For each continuation, the natural logprob of each of its tokens given all before it."""
         ...
+
+    def rate(
+        self, prefix: Tokens, replies: Sequence[Tokens], questions: Sequence[Tokens], yes: int, no: int
+    ) -> list[list[float]]:
+        """For each reply after `prefix`, and each question after that reply: how much likelier `yes` comes next than
+        `no`, the difference of their natural logprobs. Of its own `sample` a model may remember what it has read.
+        """
+        ...
+
+
+class Scores(Protocol):
+    """What `rate_by_score` needs."""
+
+    def score(self, prefix: Tokens, continuations: Sequence[Tokens]) -> list[list[float]]:
+        """As `LanguageModel.score`."""
+        ...
+
+
+def rate_by_score(
+    model: Scores, prefix: Tokens, replies: Sequence[Tokens], questions: Sequence[Tokens], yes: int, no: int
+) -> list[list[float]]:
+    """`LanguageModel.rate` by `score`, for a model that has no quicker way."""
+    asked = [(*reply, *question, rating) for reply in replies for question in questions for rating in (yes, no)]
+    last = iter([logprobs[-1] for logprobs in model.score(prefix, asked)] if asked else [])
+    return [[next(last) - next(last) for _ in questions] for _ in replies]

@@ -1,4 +1,5 @@
-"""The two jitted computations of the local engine: extending a cached prefix by a tree, and drawing many continuations.
+"""The jitted computations of the local engine: extending a cached prefix by a tree, drawing many continuations of it,
+and extending each of these by a small tree.
 
 A prefix is read once, whatever is drawn from it or scored after it: its keys and values are shared, one softmax goes
 over both. Axes: C candidates, N nodes of a tree, T new tokens, S prefix, L layers, D model, H heads, K head size,
@@ -72,13 +73,25 @@ def logprobs_of(params: Params, hidden_ND: jax.Array, node_P: jax.Array, token_P
     return logprobs_NV[node_P, token_P]
 
 
+@jax.jit
+def gaps_of(params: Params, hidden_XD: jax.Array, yes: jax.Array, no: jax.Array) -> jax.Array:
+    """Logit of token `yes` less that of `no` as the next token, [...] for hidden states [..., D]."""
+    apart_D = (params["embed"][yes] - params["embed"][no]) * hidden_XD.shape[-1] ** -0.5
+    return jnp.einsum("...d,d->...", hidden_XD, apart_D)
+
+
 class Drawn(NamedTuple):
-    """What was drawn: tokens [C, T] (0 after the end), their count, logprob with the stop token, whether it stopped."""
+    """What was drawn: tokens [C, T] (0 after the end), their count, logprob with the stop token, whether it stopped.
+
+    Keys and values are those of the prefix's last token and of the drawn ones after it, the last of these not always.
+    """
 
     tokens_CT: jax.Array
     length_C: jax.Array
     logprob_C: jax.Array
     stopped_C: jax.Array
+    keys_LCHTK: jax.Array
+    values_LCHTK: jax.Array
 
 
 @partial(jax.jit, static_argnames=("config", "n", "max_tokens", "top_k"))
@@ -152,7 +165,54 @@ def draw(
         jnp.zeros(n, bool),
     )
     end = jax.lax.while_loop(lambda carry: (carry[0] < max_tokens) & ~jnp.all(carry[-1]), step, start)
-    return Drawn(end[3], end[4], end[5], end[6])
+    return Drawn(end[3], end[4], end[5], end[6], *end[2])
+
+
+@partial(jax.jit, static_argnames="config")
+def extend_each(
+    params: Params,
+    cache: Cache,
+    own: tuple[jax.Array, jax.Array],
+    length_C: jax.Array,
+    tokens_CN: jax.Array,
+    depth_N: jax.Array,
+    visible_NN: jax.Array,
+    *,
+    config: ModelConfig,
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Read a tree of tokens after each of C continuations of the prefix, as `extend` does after the prefix itself.
+
+    `own`: keys and values [L, C, H, T, K] of the continuations, of which the first length_C[c] positions count. The
+    trees are alike but for their tokens. Returns hidden states [C, N, D] and their keys and values [L, C, H, N, K].
+    """
+    place_S, place_T = jnp.arange(cache.keys_LHSK.shape[2]), jnp.arange(own[0].shape[3])
+    after_C = length_C if len(place_T) else jnp.zeros(1, jnp.int32)  # of nothing, the bias is the same for all
+    position_CN = (cache.length + after_C)[:, None] + depth_N
+    read_C11T = (place_T < length_C[:, None])[:, None, None]
+
+    def block(x_CND: jax.Array, inputs):
+        layer, prefix_keys_HSK, prefix_values_HSK, keys_CHTK, values_CHTK = inputs
+        query_CHNK, key_CHNK, value_CHNK = transformer.project(x_CND, layer)
+        table_HR = transformer.layer_bias(params, layer)
+        to_prefix = jnp.einsum("chnk,hsk->chns", query_CHNK, prefix_keys_HSK)
+        to_prefix += jnp.where(
+            place_S < cache.length, bias_of_distance(table_HR, position_CN, place_S[None], config), HIDDEN
+        )
+        to_drawn = jnp.einsum("chnk,chtk->chnt", query_CHNK, keys_CHTK)
+        drawn_bias = bias_of_distance(table_HR, position_CN, (cache.length + place_T)[None], config)
+        to_drawn += jnp.where(read_C11T, drawn_bias, HIDDEN)
+        to_own = jnp.einsum("chnk,chmk->chnm", query_CHNK, key_CHNK)
+        to_own += jnp.where(visible_NN, bias_of_distance(table_HR, depth_N, depth_N, config), HIDDEN)
+        weights = jax.nn.softmax(jnp.concatenate([to_prefix, to_drawn, to_own], axis=-1))
+        of_prefix, of_drawn, of_own = jnp.split(weights, (len(place_S), len(place_S) + len(place_T)), -1)
+        mixed_CHNK = jnp.einsum("chns,hsk->chnk", of_prefix, prefix_values_HSK)
+        mixed_CHNK += jnp.einsum("chnt,chtk->chnk", of_drawn, values_CHTK)
+        mixed_CHNK += jnp.einsum("chnm,chmk->chnk", of_own, value_CHNK)
+        return transformer.close_block(x_CND, mixed_CHNK, layer, config), (key_CHNK, value_CHNK)
+
+    inputs = (transformer.layers(params), cache.keys_LHSK, cache.values_LHSK, *own)
+    x_CND, (keys_LCHNK, values_LCHNK) = jax.lax.scan(block, params["embed"][tokens_CN], inputs)
+    return transformer.rms_norm(x_CND, params["norm_final"]), keys_LCHNK, values_LCHNK
 
 
 def _top_k(logits_CV: jax.Array, key_C: jax.Array, temperature: jax.Array, k: int) -> jax.Array:

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Sequence
 
-from openlamda.engine.base import Candidate, Sampling, Tokens
+from openlamda.engine.base import Candidate, Sampling, Tokens, rate_by_score
 
 Say = Callable[[Tokens, int], Sequence[Tokens]]
 Rate = Callable[[Tokens, Tokens], Sequence[float]]
@@ -41,6 +41,12 @@ class ScriptedModel:
         """The scripted logprobs."""
         return [list(self._rate(prefix, continuation)) for continuation in continuations]
 
+    def rate(
+        self, prefix: Tokens, replies: Sequence[Tokens], questions: Sequence[Tokens], yes: int, no: int
+    ) -> list[list[float]]:
+        """By `score`."""
+        return rate_by_score(self, prefix, replies, questions, yes, no)
+
 
 class RandomModel:
     """Draws any token that is not banned, control symbols too: the worst that a model can say."""
@@ -69,3 +75,9 @@ class RandomModel:
             [-3 * random.Random(f"{len(prefix)} {continuation} {place}").random() for place in range(len(continuation))]
             for continuation in continuations
         ]
+
+    def rate(
+        self, prefix: Tokens, replies: Sequence[Tokens], questions: Sequence[Tokens], yes: int, no: int
+    ) -> list[list[float]]:
+        """By `score`."""
+        return rate_by_score(self, prefix, replies, questions, yes, no)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from openlamda.corpus.rows import Judged
 from openlamda.dialog.judge import scores
@@ -40,7 +41,8 @@ def evaluate(attribute: str, train: Sequence[Judged], test: Sequence[Judged], la
 def _ask(attribute: str, row: Judged, lamda: Lamda) -> float:
     response = " ".join(row.response.split(" ")[:80])
     reply = tuple(lamda.tokenizer.encode(response))
-    judged = scores(lamda.model, lamda.grammar, [attribute], row.context, [reply], row.snippets)[0]
+    asked = replace(lamda.judges, attributes=(attribute,))
+    judged = scores(lamda.model, lamda.grammar, asked, row.context, [reply], row.snippets)[0]
     return 1 - judged["safe"] if attribute == "unsafe" else judged[attribute]
 
 

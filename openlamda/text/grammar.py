@@ -4,14 +4,15 @@
     spans      DOCUMENT text with sentinels for what was cut out, then each sentinel and its span, EOS
     dialog     USER_TURN text AGENT_TURN text ... EOS
     generate   context RESPONSE reply EOS
-    judge      context [snippets] RESPONSE reply ATTRIBUTE rating         UNSAFE wants NO, the others YES
+    judge      context [snippets] RESPONSE reply ATTRIBUTE [name] rating  UNSAFE wants NO, the others YES
     base       context BASE draft EOS
     research   context BASE draft TS query SNIPPET text SOURCE k ... USER reply EOS
 
-where context is USER_TURN text AGENT_TURN text ..., and snippets are SNIPPET text SOURCE k for k = 1, 2, ...
-(LaMDA, sections 6.1 and 6.2). A method given all its parts builds the training sequence; given fewer, it builds the
-prompt at whose end the model speaks, so a prompt is always the beginning of what was trained. Only what the model
-itself says is learned: replies, drafts, queries, ratings, and the choice between TS and USER; never a snippet.
+where context is USER_TURN text AGENT_TURN text ..., snippets are SNIPPET text SOURCE k for k = 1, 2, ..., and a name is
+text that says which part of an attribute is meant, as in "unsafe/gore" (LaMDA, sections 6.1 and 6.2). A method given
+all its parts builds the training sequence; given fewer, it builds the prompt at whose end the model speaks, so a prompt
+is always the beginning of what was trained. Only what the model itself says is learned: replies, drafts, queries,
+ratings, and the choice between TS and USER; never a snippet.
 """
 
 from collections.abc import Callable, Iterable
@@ -108,8 +109,13 @@ class Grammar:
         prompt = self.context(context) + self._snippets(snippets) + self._read(Symbol.RESPONSE)
         if reply is None:
             return prompt
-        prompt += self._read(reply, ATTRIBUTES[attribute])
+        prompt += self._read(reply) + self.question(attribute)
         return prompt if rating is None else prompt + self._say(Symbol.YES if rating else Symbol.NO)
+
+    def question(self, attribute: str) -> Sequence:
+        """What stands between a reply and its rating: the attribute's symbol and, of "unsafe/gore", "gore" as text."""
+        name, _, part = attribute.partition("/")
+        return self._read(ATTRIBUTES[name], *([part.replace("_", " ")] if part else []))
 
     def base(self, context: Dialog, draft: str | None = None) -> Sequence:
         """Draft a reply that research may correct."""

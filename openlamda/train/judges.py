@@ -68,14 +68,9 @@ def measure(
         chosen = calibration.threshold(p, labels, precision=aim.precision, recall=aim.recall)
         safety = name.split("/")[0] == "unsafe"
         thresholds[name.replace("unsafe", "safe", 1) if safety else name] = 1 - chosen.value if safety else chosen.value
-        calibrated[name] = {
-            **dataclasses.asdict(platt),
-            "threshold": dataclasses.asdict(chosen),
-            "expected_calibration_error": calibration.expected_calibration_error(p, labels),
-            "reliability": [dataclasses.asdict(b) for b in calibration.reliability(p, labels)],
-            "rows": len(labels),
-            "yes": sum(labels),
-        }
+        error = calibration.expected_calibration_error(p, labels)
+        bins = tuple(calibration.reliability(p, labels))
+        calibrated[name] = calibration.Calibrated(platt, chosen, error, bins, len(labels), sum(labels))
     return {"attributes": list(wanted), "thresholds": thresholds, "calibration": calibrated}
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openlamda.engine.base import Sampling
+from openlamda.engine.base import Sampling, rate_by_score
 from openlamda.engine.local import LocalModel
 from openlamda.model import params as weights
 from openlamda.model import transformer
@@ -75,3 +75,34 @@ def test_scores_do_not_depend_on_neighbours(continuations, prefix):
     together = model.score(tuple(prefix), continuations)
     for continuation, scores in zip(continuations, together, strict=True):
         np.testing.assert_allclose(scores, model.score(tuple(prefix), [continuation])[0], atol=1e-5)
+
+
+QUESTIONS = [(4,), (5,), (6, 7), (6, 8)]
+
+
+def plain_gaps(model, prefix, replies):
+    def gap(tokens):
+        row = jnp.asarray([tokens])
+        hidden = transformer.forward(model._params, row, jnp.ones_like(row), model.config)
+        logits = transformer.logits(model._params, hidden)[0, -1]
+        return float(logits[2] - logits[3])
+
+    return [[gap(prefix + reply + question) for question in QUESTIONS] for reply in replies]
+
+
+@pytest.mark.parametrize("max_tokens", [1, 9])  # candidates that were cut, and finished ones
+def test_ratings_of_drawn_candidates_and_of_others_equal_a_plain_forward(model, max_tokens):
+    prefix = tuple(np.random.default_rng(1).integers(2, 50, 70).tolist())
+    drawn = model.sample(prefix, 8, Sampling(max_tokens=max_tokens, stop=(1, 10, 11, 12, 13, 14)), seed=2)
+    assert {candidate.finished for candidate in drawn} == ({True, False} if max_tokens == 9 else {False, True})
+    replies = list(dict.fromkeys(candidate.tokens for candidate in drawn))
+    np.testing.assert_allclose(
+        model.rate(prefix, replies, QUESTIONS, 2, 3), plain_gaps(model, prefix, replies), atol=1e-4
+    )
+    others = [*replies[:2], (), (20, 21, 22)]  # not drawn: all are read
+    np.testing.assert_allclose(
+        model.rate(prefix, others, QUESTIONS, 2, 3), plain_gaps(model, prefix, others), atol=1e-4
+    )
+    by_score = rate_by_score(model, prefix, others, QUESTIONS, 2, 3)
+    np.testing.assert_allclose(by_score, plain_gaps(model, prefix, others), atol=1e-4)
+    assert model.rate(prefix, [], QUESTIONS, 2, 3) == [] and model.rate(prefix, [(5,)], [], 2, 3) == [[]]

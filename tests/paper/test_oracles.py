@@ -4,9 +4,9 @@ import pytest
 
 from openlamda.corpus import votes
 from openlamda.dialog import rank
-from openlamda.dialog.judge import scores
+from openlamda.dialog.judge import Judges, scores
 from openlamda.dialog.rank import WEIGHTS
-from openlamda.engine.base import Sampling
+from openlamda.engine.base import Sampling, rate_by_score
 from openlamda.errors import UserError
 from openlamda.evaluate import mtb
 from openlamda.text.dialog import Dialog, Turn
@@ -74,8 +74,11 @@ def test_p_safe_is_the_probability_that_unsafe_is_rated_no(tokenizer):
         def score(self, prefix, continuations):
             return [[0.0, 0.0, -0.1 if c[-1] == Symbol.NO else -2.4] for c in continuations]
 
+        def rate(self, prefix, replies, questions, yes, no):
+            return rate_by_score(self, prefix, replies, questions, yes, no)
+
     grammar = Grammar(tokenizer.encode)
-    (found,) = scores(Model(), grammar, ["unsafe"], ASKED, [(300,)])
+    (found,) = scores(Model(), grammar, Judges(attributes=("unsafe",)), ASKED, [(300,)])
     assert found["safe"] == pytest.approx(1 / (1 + 2.718281828 ** (-2.4 + 0.1)))
 
 
@@ -83,7 +86,7 @@ def test_quality_is_three_one_one_and_a_splendid_unsafe_candidate_loses():
     assert rank.quality({"sensible": 0.5, "specific": 0.25, "interesting": 0.125}) == pytest.approx(1.875)
     splendid = {"sensible": 1.0, "specific": 1.0, "interesting": 1.0, "safe": 0.1}
     plain = {"sensible": 0.2, "specific": 0.0, "interesting": 0.0, "safe": 0.9}
-    left = [scores for scores in (splendid, plain) if rank.is_safe(scores, 0.5)]
+    left = [scores for scores in (splendid, plain) if rank.is_safe(scores, {"safe": 0.5, "sensible": 0.9})]
     assert max(left, key=rank.quality) is plain
 
 

@@ -30,7 +30,15 @@ def test_a_lone_surrogate_becomes_a_question_mark(tokenizer):
 
 
 @fast
-@given(dialogs, texts, texts, steps, st.sampled_from(sorted(ATTRIBUTES)), st.booleans(), st.lists(texts, max_size=2))
+@given(
+    dialogs,
+    texts,
+    texts,
+    steps,
+    st.sampled_from([*sorted(ATTRIBUTES), "unsafe/gore", "unsafe/personal_data"]),
+    st.booleans(),
+    st.lists(texts, max_size=2),
+)
 def test_a_prompt_is_the_beginning_of_what_is_trained(
     tokenizer, context, draft, reply, steps, attribute, rating, found
 ):
