@@ -1,6 +1,7 @@
 """Where the parts meet: a model directory becomes a `Lamda` that replies."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from openlamda.corpus.rows import held_back
 from openlamda.dialog.judge import Judges
@@ -12,6 +13,10 @@ from openlamda.tools.base import Toolset
 from openlamda.tools.search import read_facts
 from openlamda.tools.toolset import default_toolset
 
+if TYPE_CHECKING:
+    from openlamda.engine.local import LocalModel
+
+WINDOW = 160  # tokens of context that a model is shown
 SHIPPED = Path(__file__).parent / "nano"
 
 
@@ -20,10 +25,15 @@ def load(model: Path | None = None, *, role: Role | None = None, toolset: Toolse
 
     Raises UserError where the directory holds no model.
     """
+    engine, tokenizer, judges = parts(Path(model) if model is not None else SHIPPED)
+    return Lamda(engine, tokenizer, toolset or default_toolset(), judges=judges, role=role, window=WINDOW)
+
+
+def parts(directory: Path) -> tuple["LocalModel", Tokenizer, Judges]:
+    """What a model directory holds, ready to use. Raises UserError where it holds no model."""
     from openlamda.engine.local import LocalModel, keep_compiled  # jax: only once a model is wanted
     from openlamda.model import weights
 
-    directory = Path(model) if model is not None else SHIPPED
     keep_compiled()
     params, config = weights.load(directory)
     tokenizer = Tokenizer.load(directory / "tokenizer.model")
@@ -31,8 +41,7 @@ def load(model: Path | None = None, *, role: Role | None = None, toolset: Toolse
         raise UserError(
             f"{directory}: tokenizer.model has {tokenizer.vocab_size} pieces, config.json says {config.vocab_size}"
         )
-    engine = LocalModel(params, config)
-    return Lamda(engine, tokenizer, toolset or default_toolset(), judges=Judges.read(directory), role=role)
+    return LocalModel(params, config), tokenizer, Judges.read(directory)
 
 
 def training_names() -> list[str]:

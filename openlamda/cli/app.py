@@ -20,6 +20,7 @@ error names, 130 interrupted.
 app = App(name="openlamda", help=HELP)
 app.command("openlamda.cli.chat:chat", name="chat")
 app.command("openlamda.cli.judge:judge", name="judge")
+app.command("openlamda.cli.filter:filter", name="filter")
 app.command("openlamda.cli.train:train", name="train")
 app.command("openlamda.cli.plan:plan", name="plan")
 app.command("openlamda.cli.evaluate:evaluate", name="evaluate")

@@ -65,3 +65,15 @@ def rate_by_score(
     asked = [(*reply, *question, rating) for reply in replies for question in questions for rating in (yes, no)]
     last = iter([logprobs[-1] for logprobs in model.score(prefix, asked)] if asked else [])
     return [[next(last) - next(last) for _ in questions] for _ in replies]
+
+
+class BulkRater(Protocol):
+    """Rates very many texts, each by itself."""
+
+    def rate_all(
+        self, texts: Sequence[Tokens], questions: Sequence[Tokens], yes: int, no: int, batch_rows: int
+    ) -> Sequence[Sequence[float]]:
+        """As `LanguageModel.rate` after each text, of at most 512 tokens. Equal bits whatever is rated together, in
+        whatever batches of rows.
+        """
+        ...

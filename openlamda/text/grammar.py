@@ -112,6 +112,10 @@ class Grammar:
         prompt += self._read(reply) + self.question(attribute)
         return prompt if rating is None else prompt + self._say(Symbol.YES if rating else Symbol.NO)
 
+    def reply(self, text: str) -> Tokens:
+        """A reply's own tokens, without what ends it."""
+        return tuple(self._encode(text))
+
     def question(self, attribute: str) -> Sequence:
         """What stands between a reply and its rating: the attribute's symbol and, of "unsafe/gore", "gore" as text."""
         name, _, part = attribute.partition("/")

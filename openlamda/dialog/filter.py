@@ -1,0 +1,225 @@
+"""The turns of a corpus that the model's own judges let pass (LaMDA, section 6.1): a streaming job that resumes.
+
+Takes dialogs and judges, leaves a directory: for each chunk of turns the kept ones and the counts, each file written
+whole or not at all, and a manifest at the end. Which turns are kept depends on the model, the thresholds and the input
+alone: not on the batch size, nor on how often the job was killed. Memory holds one chunk.
+"""
+
+import gzip
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from openlamda.corpus.files import whole, write_json
+from openlamda.corpus.readers import read_lines
+from openlamda.corpus.rows import Talk
+from openlamda.corpus.shapes import read_row
+from openlamda.dialog.judge import Judges, probability, score_name
+from openlamda.dialog.roles import Role, pin
+from openlamda.engine.base import BulkRater
+from openlamda.errors import UserError
+from openlamda.text.dialog import Dialog
+from openlamda.text.grammar import Grammar
+from openlamda.text.tokenizer import Symbol, Tokenizer
+
+CHUNK = 2048  # turns that are lost at most when the job is killed
+REPLY_TOKENS = 256  # a longer reply is left out
+BINS = 50  # of a score's histogram
+
+
+@dataclass(frozen=True)
+class Turned:
+    """A turn and what it answers."""
+
+    id: str
+    context: Dialog
+    response: str
+
+
+@dataclass
+class Counts:
+    """What became of the turns. `below` counts a turn once for each threshold that it missed."""
+
+    seen: int = 0
+    kept: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)  # by reason, before judging
+    below: dict[str, int] = field(default_factory=dict)
+    histograms: dict[str, list[int]] = field(default_factory=dict)  # score -> turns in each fiftieth of 0 ... 1
+
+    def add(self, other: "Counts") -> None:
+        """Take another chunk's counts in."""
+        self.seen += other.seen
+        self.kept += other.kept
+        self.left_out = dict(Counter(self.left_out) + Counter(other.left_out))
+        self.below = dict(Counter(self.below) + Counter(other.below))
+        for name, histogram in other.histograms.items():
+            mine = self.histograms.setdefault(name, [0] * BINS)
+            self.histograms[name] = [a + b for a, b in zip(mine, histogram, strict=True)]
+
+    def quantile(self, name: str, share: float) -> float:
+        """The score below which `share` of the turns lie, to a fiftieth."""
+        wanted, total = share * sum(self.histograms[name]), 0
+        for place, count in enumerate(self.histograms[name]):
+            total += count
+            if total >= wanted:
+                return (place + 1) / BINS
+        return 1.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """What decides which turns are kept; a directory holds the work of one job."""
+
+    inputs: dict[str, str]  # file name -> SHA-256
+    model: str  # SHA-256 of its weights
+    thresholds: dict[str, float]
+    window: int  # tokens of context
+    turns: int | None = None  # stop after so many
+    chunk: int = CHUNK
+
+
+def turns_of(paths: Iterable[Path], counts: Counter[str]) -> Iterator[Turned]:
+    """Every agent turn that answers something, of dialogs between two; what is left out is counted by reason.
+
+    Raises UserError that names file and line for a row that cannot be read.
+    """
+    for path in paths:
+        for place, row in read_lines(path):
+            said = next((row[key] for key in ("turns", "messages") if isinstance(row.get(key), list)), ())
+            speakers = {turn.get("speaker") for turn in said if isinstance(turn, dict)} - {None}
+            if len(speakers) > 2:
+                counts["dialogs of more than two speakers"] += 1
+                continue
+            try:
+                read = read_row(row, place)
+            except UserError as error:
+                raise UserError(f"{place}: {error}") from None
+            if not isinstance(read, Talk):
+                counts["rows that are no dialog"] += 1
+                continue
+            turns = read.dialog.turns
+            for n, turn in enumerate(turns):
+                if n and turn.author == "agent":
+                    yield Turned(f"{read.id}#{n}", Dialog(turns[:n]), turn.text)
+
+
+def run(
+    directory: Path,
+    paths: Sequence[Path],
+    rater: BulkRater,
+    tokenizer: Tokenizer,
+    judges: Judges,
+    job: Job,
+    batch_rows: int = 16,
+    report: Callable[[Counts], None] = lambda counts: None,
+) -> Counts:
+    """Judge every turn, keep those that reach every threshold; an unfinished job in `directory` goes on.
+
+    Raises UserError where the directory holds another job's work, where a threshold
+    has no judge, or for a row that cannot be read.
+    """
+    attributes = [name for name in judges.attributes if name != "grounded"]  # grounded in what? there are no snippets
+    known = [score_name(name) for name in attributes]
+    for name in job.thresholds:
+        if name not in known:
+            raise UserError(f"threshold {name!r}: the model has no such judge, expected one of {', '.join(known)}")
+    job_file = directory / "job.json"
+    if job_file.exists() and msgspec.json.decode(job_file.read_bytes(), type=Job) != job:
+        raise UserError(
+            f"{job_file}: this directory holds another job's work (other model, thresholds or inputs); choose another"
+        )
+    if not job_file.exists():
+        write_json(job_file, job)
+    total, before = Counts(), Counter[str]()
+    stream = islice(turns_of(paths, before), job.turns)
+    grammar = Grammar(lru_cache(maxsize=256)(tokenizer.encode))  # a turn is the context of those that follow
+    questions = [grammar.question(name).tokens for name in attributes]
+    number = 0
+    while turns := list(islice(stream, job.chunk)):
+        counts_file, rows_file = (directory / f"turns-{number:05}.{end}" for end in ("json", "jsonl.gz"))
+        if not rows_file.exists():
+            counts, kept = _judged(turns, rater, grammar, questions, attributes, judges, job, batch_rows)
+            write_json(counts_file, counts)
+            with whole(rows_file) as file, gzip.GzipFile("", "wb", 1, file, mtime=0) as packed:
+                for row in kept:
+                    packed.write(msgspec.json.encode(row) + b"\n")
+        total.add(msgspec.json.decode(counts_file.read_bytes(), type=Counts))
+        report(total)
+        number += 1
+    total.add(Counts(left_out=dict(before)))
+    write_json(directory / "manifest.json", {"job": job, "counts": total, "chunks": number})
+    return total
+
+
+def _judged(
+    turns: list[Turned],
+    rater: BulkRater,
+    grammar: Grammar,
+    questions: Sequence[tuple[int, ...]],
+    attributes: Sequence[str],
+    judges: Judges,
+    job: Job,
+    batch_rows: int,
+) -> tuple[Counts, list[dict[str, Any]]]:
+    def size(dialog: Dialog) -> int:
+        return len(grammar.context(dialog).tokens)
+
+    counts = Counts(seen=len(turns), histograms={score_name(name): [0] * BINS for name in attributes})
+    left_out, below = Counter[str](), Counter[str]()
+    judged, texts = [], []
+    for turn in turns:
+        context = pin(Role(), turn.context, size, job.window)
+        reply = grammar.reply(turn.response)
+        if not reply or len(reply) > REPLY_TOKENS:
+            left_out["empty replies" if not reply else f"replies of more than {REPLY_TOKENS} tokens"] += 1
+            continue
+        judged.append((turn, context))
+        texts.append(grammar.judge(context).tokens + reply)
+    kept = []
+    rated = rater.rate_all(texts, questions, Symbol.YES, Symbol.NO, batch_rows)
+    for (turn, context), gaps in zip(judged, rated, strict=True):
+        found = {score_name(n): probability(gap, n, judges) for n, gap in zip(attributes, gaps, strict=True)}
+        for name, score in found.items():
+            counts.histograms[name][min(int(score * BINS), BINS - 1)] += 1
+        missed = [name for name, least in job.thresholds.items() if found[name] < least]
+        below.update(missed)
+        if not missed:
+            counts.kept += 1
+            said = [{"role": turn.author, "content": turn.text} for turn in context.turns]
+            kept.append({"id": turn.id, "context": said, "response": turn.response, "scores": found})
+    counts.left_out, counts.below = dict(left_out), dict(below)
+    return counts, kept
+
+
+def files_of(paths: Iterable[Path], patterns: Sequence[str]) -> list[Path]:
+    """The files themselves, and of folders the files that fit the patterns, sorted. Raises UserError for none."""
+    found: list[Path] = []
+    for path in paths:
+        inside = [path] if path.is_file() else sorted({file for pattern in patterns for file in path.glob(pattern)})
+        if not inside:
+            raise UserError(f"{path}: no dialogs there, expected JSON Lines or a folder with {', '.join(patterns)}")
+        found += inside
+    return found
+
+
+def hashed(path: Path) -> str:
+    """SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def summary(counts: Counts) -> Mapping[str, Any]:
+    """The counts for people's eyes and scripts."""
+    shown = asdict(counts)
+    shown["quantiles"] = {
+        name: {f"{share:.0%}": counts.quantile(name, share) for share in (0.1, 0.5, 0.9)} for name in counts.histograms
+    }
+    del shown["histograms"]
+    return shown

@@ -1,0 +1,140 @@
+"""The filter job: what passes, that batches and kills change nothing, that another job's work is not mixed in."""
+
+import gzip
+import json
+import lzma
+import runpy
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from openlamda.corpus.readers import read_jsonl
+from openlamda.dialog.filter import Counts, files_of, run, turns_of
+from openlamda.errors import UserError
+
+SCRIPT = Path(__file__).with_name("filter_job.py")
+JUDGES, Rater, job = (runpy.run_path(str(SCRIPT))[name] for name in ("JUDGES", "Rater", "job"))
+SAID = ["the river is long", "blue tea", "who wrote the book", "the city likes tea"]
+
+
+def dialogs(path: Path, count: int, **more) -> Path:
+    def turns(n: int) -> list[dict]:
+        return [{"role": ("user", "assistant")[t % 2], "text": f"{SAID[(n + t) % 4]} {n}"} for t in range(2 + n % 5)]
+
+    path.write_text("".join(json.dumps({"id": f"d{n}", "turns": turns(n), **more}) + "\n" for n in range(count)))
+    return path
+
+
+@pytest.fixture
+def source(tmp_path) -> Path:
+    return dialogs(tmp_path / "talk.jsonl", 120)
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir() if path.suffix != ".tmp"}
+
+
+def test_kept_turns_reach_every_threshold_and_all_are_counted(tmp_path, source, tokenizer):
+    counts = run(tmp_path / "out", [source], Rater(), tokenizer, JUDGES, job())
+    rows = [row for path in sorted((tmp_path / "out").glob("*.gz")) for row in read_jsonl(path)]
+    asked = list(turns_of([source], Counter()))
+    assert counts.seen == len(asked) > 120 and counts.kept == len(rows) > 5
+    assert all(row["scores"]["sensible"] > 0.5 and row["scores"]["safe"] > 0.5 for row in rows)
+    by_id = {turn.id: turn for turn in asked}
+    for row in rows:
+        turn = by_id[row["id"]]
+        assert row["response"] == turn.response and row["context"][-1]["content"] == turn.context.turns[-1].text
+    either = counts.seen - counts.kept
+    assert max(counts.below.values()) <= either <= sum(counts.below.values())
+    assert {name: sum(histogram) for name, histogram in counts.histograms.items()} == {
+        "sensible": counts.seen,
+        "safe": counts.seen,
+    }
+
+
+def test_a_job_that_is_killed_again_and_again_ends_as_if_it_had_not_been(tmp_path, source, tokenizer):
+    whole = run(tmp_path / "whole", [source], Rater(), tokenizer, JUDGES, job(), batch_rows=3)
+    (tmp_path / "t.model").write_bytes(tokenizer.model)
+    command = [sys.executable, SCRIPT, source, tmp_path / "parts", tmp_path / "t.model", "0.03"]
+    chunks = []
+    for wait in (0.02, 0.05, 0.08, 0.11):  # after the first new chunk
+        with subprocess.Popen(command) as process:
+            while process.poll() is None and len(list(tmp_path.glob("parts/*.gz"))) <= len(chunks):
+                time.sleep(0.002)
+            time.sleep(wait)
+            process.kill()
+        assert process.returncode == -9
+        chunks = list(tmp_path.glob("parts/*.gz"))
+    assert 4 <= len(chunks) < len(list(tmp_path.glob("whole/*.gz")))
+    assert run(tmp_path / "parts", [source], Rater(), tokenizer, JUDGES, job()) == whole
+    assert files(tmp_path / "parts") == files(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("changes", [{"model": "n"}, {"thresholds": {"safe": 0.4}}, {"inputs": {}}, {"turns": 3}])
+def test_another_jobs_directory_is_refused(tmp_path, source, tokenizer, changes):
+    run(tmp_path / "out", [source], Rater(), tokenizer, JUDGES, job())
+    before = files(tmp_path / "out")
+    with pytest.raises(UserError, match=r"another job's work"):
+        run(tmp_path / "out", [source], Rater(), tokenizer, JUDGES, job(**changes))
+    assert files(tmp_path / "out") == before
+
+
+def test_dialogs_of_many_long_replies_and_documents_are_left_out(tmp_path, tokenizer):
+    path = tmp_path / "mixed.jsonl"
+    many = {"turns": [{"role": "user", "text": "hi", "speaker": s} for s in "abc"]}
+    talk = {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "tea " * 400}]}
+    path.write_text("".join(json.dumps(row) + "\n" for row in (many, talk, {"text": "a page"})))
+    counts = run(tmp_path / "out", [path], Rater(), tokenizer, JUDGES, job())
+    assert (counts.seen, counts.kept) == (1, 0)
+    assert counts.left_out == {
+        "dialogs of more than two speakers": 1, "rows that are no dialog": 1, "replies of more than 256 tokens": 1
+    }  # fmt: skip
+
+
+def test_what_cannot_be_is_named(tmp_path, source, tokenizer):
+    with pytest.raises(UserError, match="threshold 'specific': the model has no such judge"):
+        run(tmp_path / "out", [source], Rater(), tokenizer, JUDGES, job(thresholds={"specific": 0.5}))
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "bad.jsonl").write_text('{"turns": [{"role": "user"')
+    with pytest.raises(UserError, match=r"bad\.jsonl:1"):
+        run(tmp_path / "out", [tmp_path / "bad.jsonl"], Rater(), tokenizer, JUDGES, job())
+    with pytest.raises(UserError, match="no dialogs there"):
+        files_of([tmp_path / "nowhere"], ["*.jsonl"])
+    (tmp_path / "more.jsonl.xz").write_bytes(lzma.compress(b"{}"))
+    assert [path.name for path in files_of([tmp_path], ["*.jsonl", "*.jsonl.xz"])] == [
+        "bad.jsonl",
+        "more.jsonl.xz",
+        "talk.jsonl",
+    ]
+
+
+def test_memory_does_not_grow_with_the_input(tmp_path, tokenizer):
+    def peak(count: int) -> int:
+        path = dialogs(tmp_path / f"{count}.jsonl", count)
+        tracemalloc.start()
+        run(tmp_path / f"out{count}", [path], Rater(), tokenizer, JUDGES, job(chunk=20))
+        high = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return high
+
+    peak(20)
+    assert peak(1600) < 1.5 * peak(400)
+
+
+def test_counts_add_up():
+    first = Counts(2, 1, {"a": 1}, {"safe": 1}, {"safe": [2] + [0] * 49})
+    first.add(Counts(3, 2, {"a": 2, "b": 1}, {}, {"safe": [0] * 49 + [2]}))
+    assert (first.seen, first.kept, first.left_out, first.below) == (5, 3, {"a": 3, "b": 1}, {"safe": 1})
+    assert first.quantile("safe", 0.5) == 0.02 and first.quantile("safe", 0.9) == 1.0
+
+
+def test_the_files_are_packed_alike_each_time(tmp_path, source, tokenizer):
+    run(tmp_path / "a", [source], Rater(), tokenizer, JUDGES, job())
+    run(tmp_path / "b", [source], Rater(), tokenizer, JUDGES, job(), batch_rows=2)
+    assert files(tmp_path / "a") == files(tmp_path / "b")
+    assert gzip.decompress((tmp_path / "a" / "turns-00000.jsonl.gz").read_bytes())
