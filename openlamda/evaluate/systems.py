@@ -1,0 +1,176 @@
+"""What answers: a model, the baselines, a remote endpoint, recorded replies. Each gives a `Said` for a context.
+
+`identity` is what a reply depends on besides context and seed; replies are kept by it.
+"""
+
+import hashlib
+import json
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from openlamda.corpus.readers import read_lines
+from openlamda.dialog.judge import Judges
+from openlamda.dialog.lamda import Lamda
+from openlamda.errors import UserError
+from openlamda.text.dialog import Dialog, dialog_from_json
+from openlamda.tools.base import Toolset
+
+Open = Callable[[Path], Lamda]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemConfig:
+    """A [[system]] table."""
+
+    name: str
+    kind: Literal["model", "generic", "retrieval", "remote", "recorded"]
+    size: str = ""  # a label for tables
+    path: str = ""  # of a model directory, or of a file of {"context", "response"}
+    url: str = ""  # of a server that speaks /v1/chat/completions
+    model: str = ""  # the name that a remote server knows
+    judges: bool = True  # false: drafts are ranked by likelihood over length (PT)
+    research: bool = True
+    num_candidates: int = 16
+    timeout: float = 60.0  # seconds, of a remote reply
+
+
+@dataclass(frozen=True)
+class Said:
+    """A reply, the addresses it cites, and how it was chosen."""
+
+    text: str
+    sources: tuple[str, ...] = ()
+    trace: Mapping[str, Any] = field(default_factory=dict)
+
+
+class System(Protocol):
+    """Answers contexts."""
+
+    identity: Mapping[str, Any]
+
+    def reply(self, context: Dialog, seed: int) -> Said:
+        """What the system says next."""
+        ...
+
+
+def weights_hash(directory: Path) -> str:
+    """A hash of a model directory's weights. Raises UserError where it has none."""
+    paths = sorted(directory.glob("*.safetensors"))
+    if not paths:
+        raise UserError(f"{directory}: no *.safetensors, expected a model directory")
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+class Model:
+    """A model directory under given settings."""
+
+    def __init__(self, config: SystemConfig, directory: Path, open_model: Open):
+        settings = {name: asdict(config)[name] for name in ("judges", "research", "num_candidates")}
+        judges = Judges.read(directory) if config.judges else Judges()
+        self.identity = {"weights": weights_hash(directory), **settings, "thresholds": judges.thresholds}
+        self._open, self._directory, self._config = open_model, directory, config
+        self._lamda: Lamda | None = None  # opened when it has to speak: what is kept needs no model
+
+    def reply(self, context: Dialog, seed: int) -> Said:
+        """As `Lamda.reply`, without the timings."""
+        if self._lamda is None:
+            self._lamda = self._open(self._directory)
+            self._lamda.num_candidates = self._config.num_candidates
+            if not self._config.judges:
+                self._lamda.judges = Judges()
+            if not self._config.research:
+                self._lamda.max_queries = 0
+        reply = self._lamda.reply(context, seed=seed)
+        trace = {name: value for name, value in reply.trace.to_json().items() if name != "timings"}
+        return Said(reply.text, tuple(source.url for source in reply.sources), trace)
+
+
+class Generic:
+    """GenericBot: "I don't know" to questions, "Ok" to statements (LaMDA, section 4)."""
+
+    identity: Mapping[str, Any] = {"kind": "generic"}
+
+    def reply(self, context: Dialog, seed: int) -> Said:
+        """One of two replies."""
+        return Said("I don't know" if context.turns[-1].text.rstrip().endswith("?") else "Ok")
+
+
+class Retrieval:
+    """The best result of a search for the last turn, with its source, and nothing else."""
+
+    def __init__(self, toolset: Toolset):
+        self.identity: Mapping[str, Any] = {"kind": "retrieval"}
+        self._toolset = toolset
+
+    def reply(self, context: Dialog, seed: int) -> Said:
+        """The result's text; no text where nothing is found."""
+        for result in self._toolset(context.turns[-1].text):
+            if result.url:
+                return Said(result.text, (result.url,))
+        return Said("")
+
+
+class Remote:
+    """A server that speaks OpenAI's /v1/chat/completions."""
+
+    def __init__(self, config: SystemConfig):
+        if not config.url.startswith(("http://", "https://")):
+            raise UserError(f"system {config.name!r}: url {config.url!r}, expected http:// or https://")
+        self.identity: Mapping[str, Any] = {"kind": "remote", "url": config.url, "model": config.model}
+        self._config = config
+
+    def reply(self, context: Dialog, seed: int) -> Said:
+        """The first choice's text. Raises UserError where the server gives none."""
+        roles = {"user": "user", "agent": "assistant"}
+        messages = [{"role": roles[turn.author], "content": turn.text} for turn in context.turns]
+        body = json.dumps({"model": self._config.model, "messages": messages, "seed": seed}).encode()
+        url = self._config.url.rstrip("/") + "/v1/chat/completions"
+        request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=self._config.timeout) as answer:
+                text = json.load(answer)["choices"][0]["message"]["content"]
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise UserError(f"{url}: no reply: {type(error).__name__}: {error}") from None
+        if not isinstance(text, str):
+            raise UserError(f"{url}: the reply's content is {type(text).__name__}, expected a string")
+        return Said(text)
+
+
+class Recorded:
+    """Replies from a file of {"context": [turns], "response": text}: people's, or another system's."""
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._said: dict[Dialog, str] = {}
+        for place, row in read_lines(path):
+            if not isinstance(row.get("response"), str):
+                raise UserError(f"{place}: field 'response', expected a string")
+            self._said[dialog_from_json(row.get("context"), f"{place}: context")] = row["response"]
+        self.identity: Mapping[str, Any] = {"kind": "recorded", "file": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+    def reply(self, context: Dialog, seed: int) -> Said:
+        """The recorded reply. Raises UserError where there is none."""
+        if context not in self._said:
+            raise UserError(f"{self._path}: no reply to {context.turns[-1].text[:60]!r}, expected one for each context")
+        return Said(self._said[context])
+
+
+def build(config: SystemConfig, folder: Path, open_model: Open, toolset: Toolset) -> System:
+    """The system of a table; relative paths are the suite file's."""
+    if config.kind == "generic":
+        return Generic()
+    if config.kind == "retrieval":
+        return Retrieval(toolset)
+    if config.kind == "remote":
+        return Remote(config)
+    if not config.path:
+        raise UserError(f"system {config.name!r}: no path, expected one for kind {config.kind!r}")
+    path = folder / Path(config.path).expanduser()
+    return Recorded(path) if config.kind == "recorded" else Model(config, path, open_model)
