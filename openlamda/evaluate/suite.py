@@ -1,17 +1,28 @@
-"""A suite: which parts are measured on which rows. One function runs it and yields its figures as they come."""
+"""A suite: which parts of one model are measured, and which systems are compared on which contexts.
+
+`run` measures parts and yields figures as they come; `contest` compares systems, resumably.
+"""
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any, Literal
 
-from openlamda.corpus import public
+from openlamda.corpus import objectives, public
 from openlamda.corpus.readers import read_jsonl
 from openlamda.corpus.rows import Judged, held_back
 from openlamda.dialog.lamda import Lamda
-from openlamda.evaluate import judging, language, questions
+from openlamda.errors import UserError
+from openlamda.evaluate import contexts, judging, language, questions, raters, report, systems
+from openlamda.evaluate.contest import VERSION, answer, comparisons, figures
+from openlamda.evaluate.contexts import ContextsConfig
+from openlamda.evaluate.figure import RESAMPLES, Comparison, Figure
+from openlamda.evaluate.kept import Kept
 from openlamda.evaluate.metric import Metric, measure, share
+from openlamda.evaluate.raters import RaterConfig
+from openlamda.evaluate.systems import Open, SystemConfig
 from openlamda.text.dialog import Dialog
 from openlamda.tools.base import Toolset
 from openlamda.tools.calculator import Calculator
@@ -22,11 +33,24 @@ JUDGES = ("unsafe", "grounded", "sensible", "specific", "interesting")
 
 
 @dataclass(frozen=True, kw_only=True)
+class CompareConfig:
+    """A [[compare]] table: two systems by name."""
+
+    a: str
+    b: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Suite:
     """What a suite file sets; question files lie beside it."""
 
     data: str = "data"  # folder of the public data (docs/data.md); held-back rows of it are used
-    parts: tuple[str, ...] = ("language", "judges", "arithmetic", "knowledge", "swapped")
+    parts: tuple[Literal["language", "judges", "arithmetic", "knowledge", "swapped"], ...] = ()
+    contexts: tuple[ContextsConfig, ...] = ()
+    system: tuple[SystemConfig, ...] = ()
+    compare: tuple[CompareConfig, ...] = ()
+    rater: RaterConfig | None = None
+    seed: int = 0
     arithmetic: str = "arithmetic.jsonl"
     knowledge: str = "knowledge.jsonl"
     pieces: int = 150  # of held-back documents, and of dialogs
@@ -47,6 +71,49 @@ def run(suite: Suite, folder: Path, lamda: Lamda, wrong: Callable[[str, str, str
     }
     for part in suite.parts:
         yield from parts[part]()
+
+
+def contest(
+    suite: Suite,
+    folder: Path,
+    output: Path,
+    open_model: Open,
+    toolset: Toolset,
+    told: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[list[Figure], list[Comparison]]:
+    """Figures and comparisons of the suite's systems; `output` gets the report, and what a killed run goes on from.
+
+    Raises UserError, before anything is answered, where tables do not fit together.
+    """
+    names = [system.name for system in suite.system]
+    for what, given in (("system", names), ("contexts", [table.name for table in suite.contexts])):
+        if not given:
+            raise UserError(f"suite: no [[{what}]], expected at least one")
+        for name in given:
+            if given.count(name) > 1:
+                raise UserError(f"suite: {what} {name!r} occurs twice, expected names of their own")
+    for pair in suite.compare:
+        for name in (pair.a, pair.b):
+            if name not in names:
+                raise UserError(f"suite: compare: no system {name!r}, expected one of {', '.join(names)}")
+    built = {table.name: systems.build(table, folder, open_model, toolset) for table in suite.system}
+    rater: raters.Rater | None = None
+    if suite.rater:
+        path = folder / Path(suite.rater.path).expanduser()
+        if suite.rater.kind == "votes":
+            rater = raters.Votes(path, objectives.read())
+        else:
+            rater = raters.Judge(suite.rater, path, list(built.values()), open_model)
+    data = Path(suite.data).expanduser()
+    asked = [context for table in suite.contexts for context in contexts.read(table, folder, data)]
+    with Kept(output / "kept.jsonl") as kept:
+        rows = answer(built, asked, rater, kept, suite.seed, told)
+    found = figures(rows)
+    compared = comparisons(rows, [(pair.a, pair.b) for pair in suite.compare])
+    about: dict[str, Any] = {"suite": asdict(suite), "version": VERSION, "resamples": RESAMPLES}
+    about["systems"] = {name: dict(system.identity) for name, system in built.items()}
+    report.write(output, found, compared, rows, about)
+    return found, compared
 
 
 def _language(suite: Suite, lamda: Lamda) -> Iterator[Metric]:

@@ -74,7 +74,11 @@ class Model:
     def __init__(self, config: SystemConfig, directory: Path, open_model: Open):
         settings = {name: asdict(config)[name] for name in ("judges", "research", "num_candidates")}
         judges = Judges.read(directory) if config.judges else Judges()
-        self.identity = {"weights": weights_hash(directory), **settings, "thresholds": judges.thresholds}
+        self.identity: Mapping[str, Any] = {
+            "weights": weights_hash(directory),
+            **settings,
+            "thresholds": judges.thresholds,
+        }
         self._open, self._directory, self._config = open_model, directory, config
         self._lamda: Lamda | None = None  # opened when it has to speak: what is kept needs no model
 
