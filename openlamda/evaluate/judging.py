@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from openlamda.corpus.calibration import expected_calibration_error
 from openlamda.corpus.rows import Judged
 from openlamda.dialog.judge import scores
 from openlamda.dialog.lamda import Lamda
@@ -21,14 +22,14 @@ def auc(labels: Sequence[bool], values: Sequence[float]) -> float:
 
 
 def evaluate(attribute: str, train: Sequence[Judged], test: Sequence[Judged], lamda: Lamda) -> list[Metric]:
-    """AUC of the model's judge and of the baselines, for P(label is true)."""
+    """AUC of the model's judge and of the baselines, for P(label is true), and the judge's calibration error."""
     if attribute not in lamda.judges.attributes:
         raise UserError(f"the model has no judge {attribute!r}; its judges.json lists {lamda.judges.attributes}")
     labels = [row.labels[attribute] for row in test]
     found = {"model": [_ask(attribute, row, lamda) for row in test], "tfidf": tfidf(attribute, train, test)}
     if attribute == "grounded":
         found["overlap"] = [overlap(row) for row in test]
-    return [
+    aucs = [
         measure(
             f"judge/{attribute}/auc/{name}",
             list(zip(labels, values, strict=True)),
@@ -36,6 +37,14 @@ def evaluate(attribute: str, train: Sequence[Judged], test: Sequence[Judged], la
         )
         for name, values in found.items()
     ]
+    asked = list(zip(labels, found["model"], strict=True))
+    return [*aucs, measure(f"judge/{attribute}/ece/model", asked, ece)]
+
+
+def ece(rows: Sequence[tuple[bool, float]]) -> float:
+    """Expected calibration error of (label, P) rows, in ten bins of equal width."""
+    labels, values = zip(*rows, strict=True)
+    return expected_calibration_error(values, labels)
 
 
 def _ask(attribute: str, row: Judged, lamda: Lamda) -> float:

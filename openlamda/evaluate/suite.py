@@ -57,6 +57,7 @@ class Suite:
     piece_tokens: int = 240
     five_gram_tokens: int = 2_000_000
     judge_rows: int = 500
+    split: Literal["held_back", "test"] = "held_back"  # rows that judges are measured on; `test` has thrice as many
     questions: int = 200
 
 
@@ -158,8 +159,9 @@ def _shuffled(rows) -> list:
 def _judges(suite: Suite, lamda: Lamda) -> Iterator[Metric]:
     for attribute in JUDGES:
         rows: list[Judged] = _shuffled(getattr(public, attribute)(Path(suite.data).expanduser()))
-        test = [row for row in rows if held_back(row.id)][: suite.judge_rows]
-        train = [row for row in rows if not held_back(row.id)][:20_000]
+        percent = 15 if suite.split == "test" else 5
+        test = [row for row in rows if held_back(row.id, percent)][: suite.judge_rows]
+        train = [row for row in rows if not held_back(row.id, percent)][:20_000]
         yield from judging.evaluate(attribute, train, test, lamda)
 
 

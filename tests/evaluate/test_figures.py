@@ -72,6 +72,12 @@ def test_auc_and_its_interval():
     assert metric.low < metric.value < metric.high and math.isclose(metric.value, draws.mean())
 
 
+def test_calibration_error_by_hand():
+    # four rows at 0.85, three of them true: off by 0.10; one at 0.25 that is false: off by 0.25; weighted 4 to 1
+    rows = [(True, 0.85), (True, 0.85), (True, 0.85), (False, 0.85), (False, 0.25)]
+    assert judging.ece(rows) == pytest.approx((4 * 0.10 + 0.25) / 5)
+
+
 def test_the_baselines_read_what_they_say():
     assert judging.overlap(judged("Paris is big", True, "paris, France")) == pytest.approx(1 / 3)
     train = [judged("you fool", True), judged("dear friend", False)] * 8
