@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+import msgspec
+
 from openlamda.corpus.readers import read_lines
 from openlamda.dialog.judge import Judges
 from openlamda.dialog.lamda import Lamda
@@ -73,11 +75,11 @@ class Model:
 
     def __init__(self, config: SystemConfig, directory: Path, open_model: Open):
         settings = {name: asdict(config)[name] for name in ("judges", "research", "num_candidates")}
-        judges = Judges.read(directory) if config.judges else Judges()
+        judges = msgspec.to_builtins(Judges.read(directory)) if config.judges else None
         self.identity: Mapping[str, Any] = {
             "weights": weights_hash(directory),
             **settings,
-            "thresholds": judges.thresholds,
+            "used": judges,
         }
         self._open, self._directory, self._config = open_model, directory, config
         self._lamda: Lamda | None = None  # opened when it has to speak: what is kept needs no model

@@ -101,7 +101,7 @@ def test_rows_of_one_dialog_are_no_independent_evidence():
 def test_the_paired_test_against_all_swaps():
     a, b = [1, 1, 1, 1, 1, 0, 1, 1], [0, 0, 0, 1, 0, 0, 0, 1]
     rows = [[(str(i), (float(v), 1.0)) for i, v in enumerate(values)] for values in (a, b)]
-    found = compare("x", "a", "b", *rows)
+    found = compare("x", "a", "b", rows[0], rows[1])
     # five dialogs differ, all for a: of 32 sign patterns 2 are as extreme
     assert found.difference == 5 / 8 and found.p == pytest.approx(2 / 32, abs=0.02)
     same = compare("x", "a", "a", rows[0], rows[0])
@@ -156,6 +156,17 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been_and_a_whole_one_asks_nothin
     for name in ("results.json", "report.md", "report.html", "rows/01-one.jsonl"):
         assert (folder / "cut" / name).read_bytes() == (folder / "whole" / name).read_bytes()
     contest(wanted, folder, folder / "cut", open_model, Toolset([]))
+    assert len(said) == 2 * spoken
+
+
+def test_changed_judges_answer_anew(place):
+    folder, open_model, said = place
+    wanted = suite(system=[ONE | {"judges": True}])
+    contest(wanted, folder, folder / "o", open_model, Toolset([]))
+    spoken = len(said)
+    judges = '{"attributes": ["sensible"], "thresholds": {"sensible": 0.4}}'
+    (folder / "one/judges.json").write_text(judges, encoding="utf-8")
+    contest(wanted, folder, folder / "o", open_model, Toolset([]))
     assert len(said) == 2 * spoken
 
 
