@@ -29,7 +29,8 @@ def train(
     output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("runs"),
     quiet: bool = False,
 ) -> None:
-    """Run one training stage; started again on the same directory, it goes on where it stopped.
+    """Run one training stage, or several told in one file; started again on the same directory, it goes on where it
+    stopped.
 
     Example: openlamda train recipes/nano-pretrain.toml data=~/data steps=1000
 
@@ -41,7 +42,8 @@ def train(
     recipe
         A TOML file (see recipes/).
     overrides
-        Settings changed for this run, as key=value (optimizer.learning_rate=1e-3).
+        Settings changed for this run, as key=value (optimizer.learning_rate=1e-3); of one stage among several, as
+        STAGE.key=value.
     output
         Where run directories go; the run is named after its recipe.
     quiet
@@ -54,15 +56,29 @@ def train(
         from openlamda.train.loop import Stopped, run
     except ModuleNotFoundError as error:
         raise UserError(f"training needs {error.name}: pip install 'openlamda[train]'") from None
+    from openlamda import stages
     from openlamda.loading import training_names
 
-    settings = config.load(Recipe, recipe, overrides)
+    directory = output / recipe.stem
+    several = stages.read(recipe, overrides, directory) if "stage" in config.read(recipe) else None
+    settings = None if several else config.load(Recipe, recipe, overrides)
     hosts.join()
     try:
-        print(run(settings, output / recipe.stem, training_names(), (lambda values: None) if quiet else _progress))
+        if several:
+            print(stages.run(several, (lambda name, values: None) if quiet else _stage_progress))
+        elif settings:
+            print(run(settings, directory, training_names(), (lambda values: None) if quiet else _progress))
     except Stopped as stopped:
         print(stopped, file=sys.stderr)
         sys.exit(143)
+
+
+def _stage_progress(name: str, values: dict[str, float]) -> None:
+    print(f"{name}: ", end="", file=sys.stderr)
+    if "seen" in values:
+        print(f"{values['seen']:,} turns judged, {values['kept']:,} kept", file=sys.stderr, flush=True)
+    else:
+        _progress(values)
 
 
 def _progress(values: dict[str, float]) -> None:

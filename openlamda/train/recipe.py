@@ -44,6 +44,9 @@ class Recipe:
     seed: int = 0
     optimizer: Optimizer = field(default_factory=Optimizer)
     mixture: dict[str, float] = field(default_factory=dict)  # task -> share of the tokens; tasks: train/tasks.py
+    filtered: str = ""  # a directory of `openlamda filter`, for the task of that name
+    ratings: tuple[str, ...] = ()  # ratings files (corpus/ratings.py), for the task of that name and for [judges]
+    objectives: str = ""  # the safety objectives that these vote on; empty: those that ship
     shards: str = ""  # instead of a mixture: a directory of `openlamda corpus build`, rows of its length
     subword_regularisation: Annotated[float, msgspec.Meta(ge=0, le=1)] = (
         0  # alpha (text/tokenizer.py, `sample`); 0: off

@@ -5,26 +5,30 @@ The grammar writes the sequences; here it is decided which rows, and how much of
 
 import random
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import count, islice
 from pathlib import Path
 
-from openlamda.corpus import public
+from openlamda.corpus import objectives as objectives_file
+from openlamda.corpus import public, ratings
 from openlamda.corpus.made import Maker
+from openlamda.corpus.readers import find, read_jsonl
 from openlamda.corpus.rows import Document, Judged, Repeated, Researched, Talk, split
 from openlamda.errors import UserError
 from openlamda.text import objectives
-from openlamda.text.dialog import Dialog
+from openlamda.text.dialog import Dialog, dialog_from_json
 from openlamda.text.grammar import Grammar, Sequence
 from openlamda.text.tokenizer import Tokenizer
+from openlamda.train.recipe import Recipe
 
 Sample = Callable[..., list[int]]  # text and key= -> ids
 
 JUDGES = ("unsafe", "abusive", "grounded", "supported", "sensible", "specific", "interesting")
 MADE = ("lookup", "arithmetic", "translation")
 OBJECTIVES = ("span_corruption", "prefix_lm")  # over documents, beside plain prediction
-TASKS = ("document", *OBJECTIVES, "dialog", "generate", "chat", *JUDGES, *MADE, "copy")
+OWN = ("filtered", "ratings")  # rows that a recipe names
+TASKS = ("document", *OBJECTIVES, "dialog", "generate", "chat", *OWN, *JUDGES, *MADE, "copy")
 
 
 def fit(dialog: Dialog, grammar: Grammar, limit: int) -> Dialog:
@@ -90,6 +94,11 @@ def generate(row: Talk, grammar: Grammar, limit: int, rng: random.Random) -> Ite
         yield grammar.generate(context, turns[at].text)
 
 
+def filtered(row: Judged, grammar: Grammar, limit: int, rng: random.Random) -> Iterator[Sequence]:
+    """A turn that the judges let pass, as the reply to its context."""
+    yield grammar.generate(fit(row.context, grammar, limit // 2), row.response)
+
+
 def chat(row: Talk, grammar: Grammar, limit: int, rng: random.Random) -> Iterator[Sequence]:
     """A draft that needs no look-up: research says USER and repeats it (LaMDA, section 6.2: "good" turns)."""
     turns = row.dialog.turns
@@ -146,7 +155,8 @@ _MAKERS: dict[str, Callable[..., Iterator[Sequence]]] = {
     "dialog": dialog,
     "generate": generate,
     "chat": chat,
-    **dict.fromkeys(JUDGES, judge),
+    "filtered": filtered,
+    **dict.fromkeys(("ratings", *JUDGES), judge),
     **dict.fromkeys(MADE, research),
     "copy": copy,
 }
@@ -198,13 +208,14 @@ def sources(
     seed: int,
     names: list[str],
     subword_regularisation: float = 0,
+    own: Mapping[str, list[Judged]] | None = None,
     *,
     held: bool = False,
 ) -> dict[str, Source]:
     """A source for each task of the mixture, of rows to train on; `held`: of those to validate by (`rows.split`).
 
-    Raises UserError for an unknown task, shares that do not sum to 1, missing data, or a tokenizer that has too few
-    sentinels.
+    `own`: the rows of "filtered" and "ratings". Raises UserError for an unknown task, shares that do not sum to 1,
+    missing data, or a tokenizer that has too few sentinels.
     """
     check_shares(mixture)
     for task in mixture:
@@ -229,6 +240,10 @@ def sources(
         elif task in MADE:
             drafts = drafts or short_replies(folder)
             rows = Maker(rng, words, names, drafts).rows(task)
+        elif task in OWN:
+            rows = [row for row in (own or {}).get(task, ()) if split(row.id) == ("dev" if held else "train")]
+            if not rows:
+                raise UserError(f"mixture: task {task!r} has no rows, expected the recipe's {task} = ... to give some")
         else:
             reader = _READERS[task]
             if reader not in read:
@@ -239,9 +254,28 @@ def sources(
     return made
 
 
-def kept_to_choose_by(attributes: Iterable[str], folder: Path) -> dict[str, list[Judged]]:
-    """Labelled rows of the dev split for each attribute; none where the public data has no labels of it."""
-    found = {name: getattr(public, name)(folder) for name in attributes if name in JUDGES}
+def own_rows(recipe: Recipe) -> dict[str, list[Judged]]:
+    """The rows of a recipe's own files, by task. Raises UserError for a file that cannot be read."""
+    found: dict[str, list[Judged]] = {}
+    if recipe.filtered:
+        found["filtered"] = [
+            Judged(row["id"], dialog_from_json(row["context"], str(path)), row["response"])
+            for path in find(Path(recipe.filtered).expanduser(), "turns-*.jsonl.gz")
+            for row in read_jsonl(path)
+        ]
+    if recipe.ratings:
+        rules = objectives_file.read(Path(recipe.objectives)) if recipe.objectives else objectives_file.read()
+        read = ratings.read([Path(path).expanduser() for path in recipe.ratings], rules)
+        found["ratings"] = list(ratings.judged(read, rules))
+    return found
+
+
+def kept_to_choose_by(attributes: Iterable[str], folder: Path, rated: Iterable[Judged] = ()) -> dict[str, list[Judged]]:
+    """Labelled rows of the dev split for each attribute, of the public data and of `rated`."""
+    found = {name: list(getattr(public, name)(folder)) if name in JUDGES else [] for name in attributes}
+    for row in rated:
+        for name in row.labels.keys() & found.keys():
+            found[name].append(row)
     return {name: [row for row in rows if split(row.id) == "dev"] for name, rows in found.items()}
 
 
