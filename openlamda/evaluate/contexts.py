@@ -45,6 +45,7 @@ def read(config: ContextsConfig, folder: Path, data: Path) -> list[Context]:
     if bool(config.file) == bool(config.reader):
         raise UserError(f"contexts {config.name!r}: expected either 'file' or 'reader'")
     found = _file(config, folder / config.file) if config.file else _public(config, data)
+    found = list({context.dialog: context for context in reversed(found)}.values())  # each context once
     random.Random(config.seed).shuffle(found)
     chosen = found[: config.limit]
     if not chosen:
