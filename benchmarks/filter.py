@@ -42,7 +42,7 @@ def main() -> None:
     seconds = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, turns in (("compiles", 64), ("job", args.turns)):
-            job = Job({}, "", everything, WINDOW, turns)
+            job = Job((), "", everything, WINDOW, turns)
             began = time.perf_counter()
             run(Path(folder) / name, [args.dialogs], engine, tokenizer, judges, job)
             seconds[name] = time.perf_counter() - began

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
-from openlamda.dialog.filter import Counts, Job, files_of, hashed, run, summary
+from openlamda.dialog.filter import Counts, Job, files_of, hashed, model_hash, run, summary
 from openlamda.errors import UserError
 
 PATTERNS = ("*.jsonl", "*.jsonl.gz", "*.jsonl.xz")
@@ -61,8 +61,8 @@ def filter(
     own = {name: least for name, least in judges.thresholds.items() if name != "grounded"}
     thresholds = dict(sorted(own.items())) | dict(map(_threshold, threshold))
     paths = files_of(inputs, PATTERNS)
-    weights = hashed((model or SHIPPED) / "model.safetensors")
-    job = Job({path.name: hashed(path) for path in paths}, weights, thresholds, WINDOW, turns)
+    read = tuple((path.name, hashed(path)) for path in paths)
+    job = Job(read, model_hash(model or SHIPPED), thresholds, WINDOW, turns)
     began, shown = time.monotonic(), 0.0
 
     def report(counts: Counts) -> None:

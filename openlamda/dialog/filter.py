@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -29,6 +29,7 @@ from openlamda.text.dialog import Dialog
 from openlamda.text.grammar import Grammar
 from openlamda.text.tokenizer import Symbol, Tokenizer
 
+T = TypeVar("T")
 CHUNK = 2048  # turns that are lost at most when the job is killed
 REPLY_TOKENS = 256  # a longer reply is left out
 BINS = 50  # of a score's histogram
@@ -77,8 +78,8 @@ class Counts:
 class Job:
     """What decides which turns are kept; a directory holds the work of one job."""
 
-    inputs: dict[str, str]  # file name -> SHA-256
-    model: str  # SHA-256 of its weights
+    inputs: tuple[tuple[str, str], ...]  # file name and SHA-256, in the order that they are read in
+    model: str  # SHA-256 of all that its ratings come from
     thresholds: dict[str, float]
     window: int  # tokens of context
     turns: int | None = None  # stop after so many
@@ -131,7 +132,7 @@ def run(
         if name not in known:
             raise UserError(f"threshold {name!r}: the model has no such judge, expected one of {', '.join(known)}")
     job_file = directory / "job.json"
-    if job_file.exists() and msgspec.json.decode(job_file.read_bytes(), type=Job) != job:
+    if job_file.exists() and _read(job_file, Job) != job:
         raise UserError(
             f"{job_file}: this directory holds another job's work (other model, thresholds or inputs); choose another"
         )
@@ -150,12 +151,19 @@ def run(
             with whole(rows_file) as file, gzip.GzipFile("", "wb", 1, file, mtime=0) as packed:
                 for row in kept:
                     packed.write(msgspec.json.encode(row) + b"\n")
-        total.add(msgspec.json.decode(counts_file.read_bytes(), type=Counts))
+        total.add(_read(counts_file, Counts))
         report(total)
         number += 1
     total.add(Counts(left_out=dict(before)))
     write_json(directory / "manifest.json", {"job": job, "counts": total, "chunks": number})
     return total
+
+
+def _read(path: Path, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: {error}; expected what `openlamda filter` wrote; choose another directory") from None
 
 
 def _judged(
@@ -213,6 +221,13 @@ def hashed(path: Path) -> str:
     """SHA-256 of a file."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def model_hash(directory: Path) -> str:
+    """SHA-256 over all that decides a model's ratings: weights, their shape, the tokenizer, the calibration."""
+    names = ("model.safetensors", "config.json", "tokenizer.model", "judges.json")
+    hashes = "\n".join(f"{name} {hashed(directory / name)}" for name in names)
+    return hashlib.sha256(hashes.encode()).hexdigest()
 
 
 def summary(counts: Counts) -> Mapping[str, Any]:

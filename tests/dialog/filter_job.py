@@ -23,7 +23,7 @@ class Rater:
 
 
 def job(**changes) -> Job:
-    usual = Job({"talk.jsonl": "x"}, "m", JUDGES.thresholds, window=60, chunk=7)
+    usual = Job((("talk.jsonl", "x"),), "m", JUDGES.thresholds, window=60, chunk=7)
     return dataclasses.replace(usual, **changes)
 
 

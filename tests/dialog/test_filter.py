@@ -9,13 +9,19 @@ import sys
 import time
 import tracemalloc
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
+from openlamda.corpus.kept import kept_turns
 from openlamda.corpus.readers import read_jsonl
-from openlamda.dialog.filter import Counts, files_of, run, turns_of
+from openlamda.corpus.rows import split
+from openlamda.dialog.filter import Counts, files_of, model_hash, run, turns_of
 from openlamda.errors import UserError
+from openlamda.text.tokenizer import Symbol
+from openlamda.train import tasks
+from openlamda.train.tasks import sources
 
 SCRIPT = Path(__file__).with_name("filter_job.py")
 JUDGES, Rater, job = (runpy.run_path(str(SCRIPT))[name] for name in ("JUDGES", "Rater", "job"))
@@ -75,13 +81,67 @@ def test_a_job_that_is_killed_again_and_again_ends_as_if_it_had_not_been(tmp_pat
     assert files(tmp_path / "parts") == files(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("changes", [{"model": "n"}, {"thresholds": {"safe": 0.4}}, {"inputs": {}}, {"turns": 3}])
+@pytest.mark.parametrize("changes", [{"model": "n"}, {"thresholds": {"safe": 0.4}}, {"inputs": ()}, {"turns": 3}])
 def test_another_jobs_directory_is_refused(tmp_path, source, tokenizer, changes):
     run(tmp_path / "out", [source], Rater(), tokenizer, JUDGES, job())
     before = files(tmp_path / "out")
     with pytest.raises(UserError, match=r"another job's work"):
         run(tmp_path / "out", [source], Rater(), tokenizer, JUDGES, job(**changes))
     assert files(tmp_path / "out") == before
+
+
+def test_files_of_one_name_and_their_order_make_another_job(tmp_path, source, tokenizer):
+    files = (("talk.jsonl", "x"), ("talk.jsonl", "y"))
+    run(tmp_path / "out", [source], Rater(), tokenizer, JUDGES, job(inputs=files))
+    for other in (files[1:], files[::-1]):
+        with pytest.raises(UserError, match=r"another job's work"):
+            run(tmp_path / "out", [source], Rater(), tokenizer, JUDGES, job(inputs=other))
+
+
+def test_calibration_and_tokenizer_are_part_of_the_model(tmp_path):
+    for name in ("model.safetensors", "config.json", "tokenizer.model", "judges.json"):
+        (tmp_path / name).write_text("a")
+    seen = {model_hash(tmp_path)}
+    for name in ("model.safetensors", "config.json", "tokenizer.model", "judges.json"):
+        (tmp_path / name).write_text("b")
+        seen.add(model_hash(tmp_path))
+    assert len(seen) == 5
+
+
+def test_a_directory_with_something_else_in_it_is_refused(tmp_path, source, tokenizer):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "job.json").write_text('["not a job"]')
+    with pytest.raises(UserError, match=r"job\.json: .*choose another directory"):
+        run(tmp_path / "out", [source], Rater(), tokenizer, JUDGES, job())
+
+
+def test_kept_turns_are_read_to_train_on(tmp_path, source, tokenizer, monkeypatch):
+    monkeypatch.setattr(tasks, "common_words", lambda folder: [])
+    run(tmp_path / "out", [source], Rater(), tokenizer, JUDGES, job())
+    rows = [row for path in sorted((tmp_path / "out").glob("*.gz")) for row in read_jsonl(path)]
+    talks = list(kept_turns(tmp_path / "out"))
+    assert [talk.id for talk in talks] == [row["id"] for row in rows]
+    for talk, row in zip(talks, rows, strict=True):
+        said = [turn.text for turn in talk.dialog.turns]
+        assert said == [*(turn["content"] for turn in row["context"]), row["response"]]
+        assert talk.dialog.turns[-1].author == "agent"
+    made = sources({"filtered": 1.0}, tmp_path, tokenizer, 256, 0, [], filtered=tmp_path / "out")["filtered"]
+    replies = {talk.dialog.turns[-1].text for talk in talks if split(talk.id) == "train"}
+    for sequence in islice(made, 50):
+        learned = [t for t, is_learned in zip(sequence.tokens, sequence.learned, strict=True) if is_learned]
+        assert learned[-1] == Symbol.EOS and tokenizer.decode(learned[:-1]) in replies
+
+
+def test_only_a_finished_job_is_trained_on(tmp_path, source, tokenizer, monkeypatch):
+    monkeypatch.setattr(tasks, "common_words", lambda folder: [])
+    mixture = {"filtered": 1.0}
+    with pytest.raises(UserError, match=r'recipe: task "filtered" needs filtered = DIRECTORY'):
+        sources(mixture, tmp_path, tokenizer, 256, 0, [])
+    with pytest.raises(UserError, match=r"no manifest\.json.*finished"):
+        sources(mixture, tmp_path, tokenizer, 256, 0, [], filtered=tmp_path)
+    run(tmp_path / "none", [source], Rater(), tokenizer, JUDGES, job(thresholds={"sensible": 1.0}))
+    with pytest.raises(UserError, match="no turns to train on"):
+        sources(mixture, tmp_path, tokenizer, 256, 0, [], filtered=tmp_path / "none")
 
 
 def test_dialogs_of_many_long_replies_and_documents_are_left_out(tmp_path, tokenizer):

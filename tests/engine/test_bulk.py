@@ -45,7 +45,10 @@ def test_every_text_is_packed_once():
     assert len({tuple(place) for place in places.tolist()}) == 200 and places[:, 1].max() < bulk.ROW_TEXTS
     for text, (row, place) in zip(asked, places, strict=True):
         assert tuple(rows.tokens_RT[row][rows.segments_RT[row] == place + 1]) == text
-    assert (rows.segments_RT > 0).mean() > 0.9
+    filled_R, texts_R = (rows.segments_RT > 0).mean(axis=1), rows.segments_RT.max(axis=1)
+    assert all(
+        filled_R[:-1][texts_R[:-1] < bulk.ROW_TEXTS] > 0.95
+    )  # every row but the last is full of one or the other
 
 
 def test_no_texts_and_impossible_ones():
