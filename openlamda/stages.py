@@ -118,9 +118,9 @@ def _filter(stage: Stage, work: Filter, model: Path, tell: Callable[[dict[str, f
     engine, tokenizer, judges = parts(model)
     folder = Path(stage.data).expanduser()
     paths = [path for name in work.inputs for path in filtering.files_of([folder], [name])]
-    hashes = {path.name: filtering.hashed(path) for path in paths}
+    read = tuple((path.name, filtering.hashed(path)) for path in paths)
     own = {name: least for name, least in judges.thresholds.items() if name != "grounded"}
-    job = Job(hashes, filtering.hashed(model / "model.safetensors"), own | work.thresholds, WINDOW, work.turns)
+    job = Job(read, filtering.model_hash(model), own | work.thresholds, WINDOW, work.turns)
 
     def report(counts: Counts) -> None:
         tell({"seen": counts.seen, "kept": counts.kept})

@@ -226,7 +226,7 @@ def hashed(path: Path) -> str:
 def model_hash(directory: Path) -> str:
     """SHA-256 over all that decides a model's ratings: weights, their shape, the tokenizer, the calibration."""
     names = ("model.safetensors", "config.json", "tokenizer.model", "judges.json")
-    hashes = "\n".join(f"{name} {hashed(directory / name)}" for name in names)
+    hashes = "\n".join(f"{name} {hashed(directory / name)}" for name in names if (directory / name).is_file())
     return hashlib.sha256(hashes.encode()).hexdigest()
 
 

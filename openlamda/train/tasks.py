@@ -13,7 +13,7 @@ from pathlib import Path
 from openlamda.corpus import objectives as objectives_file
 from openlamda.corpus import public, ratings
 from openlamda.corpus.made import Maker
-from openlamda.corpus.readers import find, read_jsonl
+from openlamda.corpus.readers import find, read_lines
 from openlamda.corpus.rows import Document, Judged, Repeated, Researched, Talk, split
 from openlamda.errors import UserError
 from openlamda.text import objectives
@@ -258,16 +258,24 @@ def own_rows(recipe: Recipe) -> dict[str, list[Judged]]:
     """The rows of a recipe's own files, by task. Raises UserError for a file that cannot be read."""
     found: dict[str, list[Judged]] = {}
     if recipe.filtered:
-        found["filtered"] = [
-            Judged(row["id"], dialog_from_json(row["context"], str(path)), row["response"])
-            for path in find(Path(recipe.filtered).expanduser(), "turns-*.jsonl.gz")
-            for row in read_jsonl(path)
-        ]
+        found["filtered"] = list(kept_turns(Path(recipe.filtered).expanduser()))
     if recipe.ratings:
         rules = objectives_file.read(Path(recipe.objectives)) if recipe.objectives else objectives_file.read()
         read = ratings.read([Path(path).expanduser() for path in recipe.ratings], rules)
         found["ratings"] = list(ratings.judged(read, rules))
     return found
+
+
+def kept_turns(directory: Path) -> Iterator[Judged]:
+    """What a finished filter job kept. Raises UserError for an unfinished one, and for a row that it did not write."""
+    if not (directory / "manifest.json").is_file():
+        raise UserError(f"{directory}: no manifest.json, expected the directory of a finished `openlamda filter`")
+    for path in find(directory, "turns-*.jsonl.gz"):
+        for place, row in read_lines(path):
+            row_id, response = row.get("id"), row.get("response")
+            if not isinstance(row_id, str) or not isinstance(response, str) or "context" not in row:
+                raise UserError(f"{place}: expected id, context and response, as `openlamda filter` writes them")
+            yield Judged(row_id, dialog_from_json(row["context"], f"{place}: context"), response)
 
 
 def kept_to_choose_by(attributes: Iterable[str], folder: Path, rated: Iterable[Judged] = ()) -> dict[str, list[Judged]]:

@@ -9,19 +9,15 @@ import sys
 import time
 import tracemalloc
 from collections import Counter
-from itertools import islice
 from pathlib import Path
 
 import pytest
 
-from openlamda.corpus.kept import kept_turns
 from openlamda.corpus.readers import read_jsonl
-from openlamda.corpus.rows import split
 from openlamda.dialog.filter import Counts, files_of, model_hash, run, turns_of
 from openlamda.errors import UserError
-from openlamda.text.tokenizer import Symbol
-from openlamda.train import tasks
-from openlamda.train.tasks import sources
+from openlamda.train.recipe import Recipe
+from openlamda.train.tasks import own_rows
 
 SCRIPT = Path(__file__).with_name("filter_job.py")
 JUDGES, Rater, job = (runpy.run_path(str(SCRIPT))[name] for name in ("JUDGES", "Rater", "job"))
@@ -115,33 +111,19 @@ def test_a_directory_with_something_else_in_it_is_refused(tmp_path, source, toke
         run(tmp_path / "out", [source], Rater(), tokenizer, JUDGES, job())
 
 
-def test_kept_turns_are_read_to_train_on(tmp_path, source, tokenizer, monkeypatch):
-    monkeypatch.setattr(tasks, "common_words", lambda folder: [])
-    run(tmp_path / "out", [source], Rater(), tokenizer, JUDGES, job())
-    rows = [row for path in sorted((tmp_path / "out").glob("*.gz")) for row in read_jsonl(path)]
-    talks = list(kept_turns(tmp_path / "out"))
-    assert [talk.id for talk in talks] == [row["id"] for row in rows]
-    for talk, row in zip(talks, rows, strict=True):
-        said = [turn.text for turn in talk.dialog.turns]
-        assert said == [*(turn["content"] for turn in row["context"]), row["response"]]
-        assert talk.dialog.turns[-1].author == "agent"
-    made = sources({"filtered": 1.0}, tmp_path, tokenizer, 256, 0, [], filtered=tmp_path / "out")["filtered"]
-    replies = {talk.dialog.turns[-1].text for talk in talks if split(talk.id) == "train"}
-    for sequence in islice(made, 50):
-        learned = [t for t, is_learned in zip(sequence.tokens, sequence.learned, strict=True) if is_learned]
-        assert learned[-1] == Symbol.EOS and tokenizer.decode(learned[:-1]) in replies
+def test_only_a_finished_job_is_trained_on(tmp_path, source, tokenizer):
+    def recipe(directory: Path) -> Recipe:
+        return Recipe(start="nano", steps=1, filtered=str(directory))
 
-
-def test_only_a_finished_job_is_trained_on(tmp_path, source, tokenizer, monkeypatch):
-    monkeypatch.setattr(tasks, "common_words", lambda folder: [])
-    mixture = {"filtered": 1.0}
-    with pytest.raises(UserError, match=r'recipe: task "filtered" needs filtered = DIRECTORY'):
-        sources(mixture, tmp_path, tokenizer, 256, 0, [])
     with pytest.raises(UserError, match=r"no manifest\.json.*finished"):
-        sources(mixture, tmp_path, tokenizer, 256, 0, [], filtered=tmp_path)
-    run(tmp_path / "none", [source], Rater(), tokenizer, JUDGES, job(thresholds={"sensible": 1.0}))
-    with pytest.raises(UserError, match="no turns to train on"):
-        sources(mixture, tmp_path, tokenizer, 256, 0, [], filtered=tmp_path / "none")
+        own_rows(recipe(tmp_path))
+    run(tmp_path / "out", [source], Rater(), tokenizer, JUDGES, job())
+    kept = [row for path in sorted((tmp_path / "out").glob("*.gz")) for row in read_jsonl(path)]
+    read = own_rows(recipe(tmp_path / "out"))["filtered"]
+    assert [(row.id, row.response) for row in read] == [(row["id"], row["response"]) for row in kept]
+    (tmp_path / "out" / "turns-00000.jsonl.gz").write_bytes(gzip.compress(b'{"id": 1}\n'))
+    with pytest.raises(UserError, match=r"turns-00000\.jsonl\.gz:1: expected id, context and response"):
+        own_rows(recipe(tmp_path / "out"))
 
 
 def test_dialogs_of_many_long_replies_and_documents_are_left_out(tmp_path, tokenizer):

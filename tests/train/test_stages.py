@@ -125,6 +125,7 @@ def write_rows(tmp_path: Path) -> Recipe:
     ]
     with gzip.open(tmp_path / "turns-00000.jsonl.gz", "wt") as file:
         file.writelines(json.dumps(row) + "\n" for row in said)
+    (tmp_path / "manifest.json").write_text("{}")
     ballots = [{"rater": f"r{n}", "sensible": "yes", "specific": "no"} for n in range(5)]
     with open(tmp_path / "ratings.jsonl", "w") as file:
         file.writelines(json.dumps(row | {"votes": ballots}) + "\n" for row in said)
