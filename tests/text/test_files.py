@@ -59,9 +59,12 @@ def test_what_is_no_tokenizer_is_refused(tmp_path, data):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b'{"attributes": ["unsafe"], "saef": 0.9}', "no setting 'saef'; did you mean 'safe'"),
-        (b'{"safe": 2}', "expected a probability"),
+        (b'{"attributes": ["unsafe"], "tresholds": {}}', "no setting 'tresholds'; did you mean 'thresholds'"),
+        (b'{"attributes": ["unsafe"], "thresholds": {"saef": 0.9}}', "threshold 'saef', expected one of safe"),
+        (b'{"thresholds": {"safe": 2}}', "expected a probability"),
         (b'{"attributes": ["kind"]}', "attribute 'kind', expected one of"),
+        (b'{"attributes": ["sensible/gore"]}', "attribute 'sensible/gore', expected one of"),
+        (b'{"calibration": {"unsafe": {"platt": {}}}}', "threshold"),
         (b'{"a": "\xff"}', "judges.json"),
     ],
 )
