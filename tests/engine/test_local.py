@@ -81,13 +81,14 @@ QUESTIONS = [(4,), (5,), (6, 7), (6, 8)]
 
 
 def plain_gaps(model, prefix, replies):
-    def gap(tokens):
-        row = jnp.asarray([tokens])
-        hidden = transformer.forward(model._params, row, jnp.ones_like(row), model.config)
-        logits = transformer.logits(model._params, hidden)[0, -1]
-        return float(logits[2] - logits[3])
-
-    return [[gap(prefix + reply + question) for question in QUESTIONS] for reply in replies]
+    asked = [prefix + reply + question for reply in replies for question in QUESTIONS]
+    rows = np.zeros((64, 128), np.int32)  # of one shape, so that it is compiled once; what follows is not seen
+    for row, tokens in zip(rows, asked, strict=False):
+        row[: len(tokens)] = tokens
+    hidden = transformer.forward(model._params, jnp.asarray(rows), jnp.ones_like(rows), model.config)
+    logits = transformer.logits(model._params, hidden)
+    gaps = [float(logits[n, len(tokens) - 1, 2] - logits[n, len(tokens) - 1, 3]) for n, tokens in enumerate(asked)]
+    return np.reshape(gaps, (len(replies), len(QUESTIONS)))
 
 
 @pytest.mark.parametrize("max_tokens", [1, 9])  # candidates that were cut, and finished ones
