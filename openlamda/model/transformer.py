@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
 
+from openlamda.model import adapters
 from openlamda.model.attention import attend_rows
 from openlamda.model.config import Activation, ModelConfig
 from openlamda.model.params import Params
@@ -106,8 +107,10 @@ gated.defvjp(_gated_forward, _gated_backward)
 
 
 def layers(params: Params) -> Params:
-    """The weights of all layers, stacked [L, ...], as `jax.lax.scan` takes them; a shared bias stays out."""
-    stacked = {name: params[name] for name in LAYER_WEIGHTS if name in params}
+    """The weights of all layers and their adapters, stacked [L, ...], as `jax.lax.scan` takes them; a shared bias stays
+    out.
+    """
+    stacked = {name: params[name] for name in params if name.split(".")[0] in LAYER_WEIGHTS}
     if params["relative_bias"].shape[0] == params["query"].shape[0]:
         stacked["relative_bias"] = params["relative_bias"]
     return stacked
@@ -140,6 +143,7 @@ def forward(
     """Hidden states [B, T, D] after the final norm. Attention is causal and stays inside a segment."""
 
     def block(x_BTD: jax.Array, layer: Params) -> tuple[jax.Array, None]:
+        layer = adapters.merged(layer)
         table_HR = layer_bias(params, layer)
         mixed_BHTK = attend_rows(*project(x_BTD, layer), table_HR, segments_BT, config, lean=remat != "none")
         return close_block(x_BTD, mixed_BHTK, layer, config), None

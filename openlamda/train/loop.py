@@ -20,7 +20,7 @@ from jax.experimental import multihost_utils
 from jax.typing import ArrayLike
 
 from openlamda.errors import UserError
-from openlamda.model import weights
+from openlamda.model import adapters, weights
 from openlamda.model.config import PRESETS, ModelConfig, changed
 from openlamda.model.copying import lay_copying
 from openlamda.model.params import Params, init, table
@@ -68,6 +68,14 @@ def _placed(params: Mapping[str, ArrayLike], config: ModelConfig) -> Params:
     return {name: put(array, *table(config)[name].axes) for name, array in params.items()}
 
 
+def trained(recipe: Recipe, params: Params, config: ModelConfig) -> tuple[Params, Params]:
+    """What the recipe trains, and the weights that stay as they are beside it."""
+    if recipe.lora is None:
+        return params, {}
+    names = [name for name in recipe.lora.weights if name in params]  # an ungated feed-forward has no gate
+    return adapters.init(config, names, recipe.lora.rank, jax.random.key(recipe.seed)), params
+
+
 def run(recipe: Recipe, directory: Path, names: list[str], report: Report) -> Path:
     """Train to the recipe's last step and return the model directory; an unfinished run in `directory` is resumed.
 
@@ -77,6 +85,8 @@ def run(recipe: Recipe, directory: Path, names: list[str], report: Report) -> Pa
     """
     if recipe.optimizer.name == "muon" and any(size > 1 for size in recipe.mesh.values()):
         raise UserError("optimizer: muon works on one device, expected adamw or adafactor on a mesh of several")
+    if recipe.lora and recipe.optimizer.name != "adamw":
+        raise UserError(f"optimizer: adapters are trained by adamw, {recipe.optimizer.name} is not made for them")
     parts = recipe.accumulate * prod(recipe.mesh.get(axis, 1) for axis in BATCH)
     if recipe.batch_rows % parts:
         raise UserError(
@@ -96,7 +106,8 @@ def _train(recipe: Recipe, directory: Path, names: list[str], report: Report, st
     params, config, tokenizer = start(recipe)
     feed = Feed(recipe, tokenizer, names)
     optimizer = optimizers.build(recipe.optimizer, recipe.steps)
-    state = fresh(params, optimizer)
+    learned, frozen = trained(recipe, params, config)
+    state = fresh(learned, optimizer)
     checkpoints = Checkpoints(directory / "checkpoints", recipe.keep_last, recipe.keep_hours)
     state = checkpoints.restore(state) or state
     first = int(state.step)
@@ -115,6 +126,7 @@ def _train(recipe: Recipe, directory: Path, names: list[str], report: Report, st
             state, metrics = train_step(
                 state,
                 _split(batch),
+                frozen,
                 config=config,
                 optimizer=optimizer,
                 remat=recipe.remat,
@@ -125,15 +137,17 @@ def _train(recipe: Recipe, directory: Path, names: list[str], report: Report, st
             meter.update(counts)
             last, ending = step == recipe.steps, _asked_to_end(stop, step)
             saving = step % recipe.checkpoint_every == 0 or last or ending
-            validated = mean_loss(state.params, held_back, config) if saving and held_back else None
-            if step % recipe.log_every == 0 or last or validated is not None:
+            logging = step % recipe.log_every == 0 or last
+            model = _whole(state.params, frozen) if saving or logging else {}
+            validated = mean_loss(model, held_back, config) if saving and held_back else None
+            if logging or validated is not None:
                 values = {name: float(value) for name, value in metrics.items()}
                 seconds, clock = time.perf_counter() - clock, time.perf_counter()
                 tokens = sum(meter.values())
                 values |= {"step": step, "steps": recipe.steps, "tokens_per_second": tokens / seconds}
                 values |= {"share_of_peak": tokens / seconds * flops / peak}
                 values |= {"seconds_left": (recipe.steps - step) * seconds / (step - logged)}
-                values |= {"copied": float(said_right(state.params, _split(unseen), config=config))} if unseen else {}
+                values |= {"copied": float(said_right(model, _split(unseen), config=config))} if unseen else {}
                 values |= {} if validated is None else {"validation_loss": validated}
                 values |= {f"share/{task}": count / tokens for task, count in meter.items()}
                 meter, logged = Counter(), step
@@ -143,7 +157,7 @@ def _train(recipe: Recipe, directory: Path, names: list[str], report: Report, st
             if saving:
                 best = validated is not None and validated < checkpoints.best()
                 checkpoints.save(state, validated)
-                arrays = hosts.whole(state.params)
+                arrays = hosts.whole(model)
                 for name in ("model", "best") if best else ("model",):
                     if hosts.leads():
                         weights.save(directory / name, arrays, config, tokenizer.model, dtype="float32")
@@ -151,10 +165,16 @@ def _train(recipe: Recipe, directory: Path, names: list[str], report: Report, st
                 raise Stopped(f"stopped at step {step} of {recipe.steps}; the same command goes on from there")
     if recipe.judges:
         grammar = Grammar(tokenizer.encode)
-        measured = judges.measure(state.params, config, grammar, recipe.row_tokens, recipe.judges, judged)
+        model = _whole(state.params, frozen)
+        measured = judges.measure(model, config, grammar, recipe.row_tokens, recipe.judges, judged)
         if hosts.leads():
             judges.write(directory / "model", measured)
     return directory / "model"
+
+
+def _whole(learned: Params, frozen: Params) -> Params:
+    """The model's own weights: adapters are merged into the frozen ones."""
+    return adapters.merged_layers({**frozen, **learned}) if frozen else learned
 
 
 def _resolved(recipe: Recipe) -> bytes:

@@ -20,6 +20,21 @@ class Optimizer:
     clip_norm: float = 1.0
 
 
+Adapted = Literal["query", "key", "value", "out", "gate", "up", "down"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lora:
+    """Train low-rank adapters (model/adapters.py) of these weights and nothing else; the model is saved with them
+    merged. There is no alpha: the learning rate does its part.
+    """
+
+    rank: Annotated[int, msgspec.Meta(ge=1)] = 8
+    weights: Annotated[tuple[Adapted, ...], msgspec.Meta(min_length=1)] = (
+        "query", "key", "value", "out", "gate", "up", "down",
+    )  # fmt: skip
+
+
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
     """Where a judge's threshold lies on rows kept to choose by (corpus/calibration.py, `threshold`): one of the two."""
@@ -43,6 +58,7 @@ class Recipe:
     accumulate: int = 1  # parts of a batch whose gradients are added up before the update; less memory, same result
     seed: int = 0
     optimizer: Optimizer = field(default_factory=Optimizer)
+    lora: Lora | None = None  # none: all weights are trained
     mixture: dict[str, float] = field(default_factory=dict)  # task -> share of the tokens; tasks: train/tasks.py
     filtered: str = ""  # a directory of `openlamda filter`, for the task of that name
     ratings: tuple[str, ...] = ()  # ratings files (corpus/ratings.py), for the task of that name and for [judges]

@@ -42,6 +42,7 @@ def fresh(params: Params, optimizer: optax.GradientTransformation) -> State:
 def train_step(
     state: State,
     batch: Batch,
+    frozen: Params | None = None,
     *,
     config: ModelConfig,
     optimizer: optax.GradientTransformation,
@@ -53,10 +54,11 @@ def train_step(
     """The state after one batch, and its metrics. A step whose gradient is not finite changes nothing but the counts.
 
     `accumulate` parts of the batch are gone through one after the other; the mean is over all of it in any case.
+    `frozen`: weights that stay as they are beside those of the state (train/lora.py).
     """
 
     def sums(params: Params, part: Batch):
-        loss, (entropy, _) = loss_sums(params, part, config, remat, dtype, unlikelihood)
+        loss, (entropy, _) = loss_sums({**(frozen or {}), **params}, part, config, remat, dtype, unlikelihood)
         return loss, entropy
 
     gradient = jax.value_and_grad(sums, has_aux=True)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from openlamda.model import adapters
 from openlamda.model import params as weights
 from openlamda.model.config import ModelConfig
 from openlamda.model.sharding import MESH_AXES, make_mesh, spec
@@ -48,6 +49,29 @@ def compare(
             assert grad.sharding.spec == split[name].sharding.spec, (name, grad.sharding.spec)
 
 
+def compare_adapters(config: ModelConfig, batch: Batch, sizes: tuple[int, int, int]) -> None:
+    """As `compare`, of adapters beside frozen weights."""
+
+    @jax.jit
+    def compute(learned, frozen, batch):
+        return jax.value_and_grad(lambda learned: loss_sums({**frozen, **learned}, batch, config)[0])(learned)
+
+    def begin():
+        learned = adapters.init(config, tuple(adapters.SUMMED), 4, jax.random.key(1))
+        return {name: value + 0.01 for name, value in learned.items()}
+
+    frozen = weights.init(config, jax.random.key(0))
+    loss, grads = compute(begin(), frozen, batch)
+    with jax.set_mesh(make_mesh(dict(zip(MESH_AXES, sizes, strict=True)))):
+        table = weights.table(config)
+        split = {name: jax.device_put(value, spec(table[name].axes)) for name, value in frozen.items()}
+        rows = jax.tree.map(partial(jax.device_put, device=spec(("batch", None))), batch)
+        split_loss, split_grads = compute(begin(), split, rows)
+        assert far(split_loss, loss) < CLOSE, (sizes, split_loss, loss)
+        for name, grad in split_grads.items():
+            assert far(grad, grads[name]) < CLOSE, (sizes, name, far(grad, grads[name]))
+
+
 def main() -> None:
     jax.config.update("jax_default_matmul_precision", "highest")
     rng = np.random.default_rng(0)
@@ -58,6 +82,7 @@ def main() -> None:
         compare(plain, batch, sizes, "none")
     for remat in ("minimal", "full"):
         compare(plain, batch, SIZES[0], remat)
+    compare_adapters(plain, batch, SIZES[-1])
     compare(dataclasses.replace(plain, relative_bias="shared"), batch, SIZES[0], "none")
     compare(dataclasses.replace(plain, activation="relu"), batch, SIZES[0], "minimal", unlikelihood=0.25)
     print("equal")
