@@ -51,8 +51,9 @@ def evaluate(
     wanted = config.load(Suite, suite, overrides)
     if not wanted.parts and not wanted.system:
         raise UserError(f"{suite}: neither 'parts' nor [[system]], expected something to measure")
-    if wanted.parts and importlib.util.find_spec("sklearn") is None:
-        raise UserError("evaluation needs scikit-learn: pip install 'openlamda[evaluate]'")
+    for module, asked in (("sklearn", wanted.parts), ("matplotlib", wanted.system)):
+        if asked and importlib.util.find_spec(module) is None:
+            raise UserError(f"{suite}: this needs {module}: pip install 'openlamda[evaluate]'")
 
     def wrong(part: str, question: str, reply: str) -> None:
         if not quiet:

@@ -8,6 +8,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -140,14 +141,22 @@ def specific(folder: Path) -> Iterator[Judged]:
 
 def interesting(folder: Path) -> Iterator[Judged]:
     """INTERESTING by people: Topical-Chat's rating of a message by the partner, excellent against passable or worse."""
+    for row, grade in graded(folder):
+        if GRADES[grade] != "Good":
+            yield replace(row, labels={"interesting": GRADES[grade] == "Excellent"})
+
+
+GRADES = ("Poor", "Not Good", "Passable", "Good", "Excellent")
+
+
+def graded(folder: Path) -> Iterator[tuple[Judged, int]]:
+    """Topical-Chat's messages with the partner's grade of how interesting each is, 0 to 4, and no label."""
     for row in read_jsonl(folder / "dialog_topical_chat.jsonl.xz"):
         turns = row["turns"]
         for number in range(1, len(turns)):
-            rating = turns[number].get("rating")
-            if rating in ("Excellent", "Passable", "Not Good", "Poor"):
+            if (rating := turns[number].get("rating")) in GRADES:
                 context = Dialog((Turn("user", turns[number - 1]["text"]),))
-                labels = {"interesting": rating == "Excellent"}
-                yield Judged(f"{row['id']}#{number}", context, turns[number]["text"], labels)
+                yield Judged(f"{row['id']}#{number}", context, turns[number]["text"]), GRADES.index(rating)
 
 
 def _plain(text: str) -> str:

@@ -2,8 +2,8 @@
 
 A row is {"context": [turns], "response": text, "votes": [ballots]}, with "id" and "snippets" where there are any. A
 ballot is {"rater": name} and votes "yes", "no" or "maybe" on sensible, specific and interesting (5 raters), on
-grounded, claims, cited and known (3), or on "objectives": {rule: vote} (3; corpus/objectives.py). Votes stay apart by
-rater: who trains or studies agreement reads them again.
+grounded, claims, cited, known, helpful and role_consistent (3), or on "objectives": {rule: vote} (3;
+corpus/objectives.py). Votes stay apart by rater: who trains or studies agreement reads them again.
 """
 
 from collections import Counter
@@ -16,12 +16,12 @@ from openlamda.corpus import votes
 from openlamda.corpus.objectives import Objectives
 from openlamda.corpus.readers import read_lines
 from openlamda.corpus.rows import Judged
-from openlamda.corpus.votes import QUALITY, RATERS, VOTES, Vote
+from openlamda.corpus.votes import QUALITY, RATERS, ROLE, VOTES, Vote
 from openlamda.errors import UserError
 from openlamda.text.dialog import Dialog, dialog_from_json
 
 GROUNDING = ("grounded", "claims", "cited", "known")
-QUESTIONS = (*QUALITY, *GROUNDING)
+QUESTIONS = (*QUALITY, *GROUNDING, *ROLE)
 NAMED = 10  # faults that a message lists
 
 
@@ -113,7 +113,7 @@ def _row(value: dict[str, Any], place: str, objectives: Objectives, lenient: boo
     row_id = value.get("id", place)
     rated = Rated(str(row_id), context, response, tuple(ballots.values()), tuple(snippets))
     for name, count in _counts(rated).items():
-        needed = RATERS["grounded" if name in GROUNDING else name if name in QUALITY else "safety"]
+        needed = RATERS["grounded" if name in GROUNDING else name if name in QUESTIONS else "safety"]
         if count < needed and not lenient:
             raise _Fault("too few raters", f"{name!r} has {count} votes, expected {needed} raters")
     if not _counts(rated):

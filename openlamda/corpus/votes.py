@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 Vote = str  # one of VOTES
 VOTES = ("yes", "no", "maybe")
 QUALITY = ("sensible", "specific", "interesting")
-RATERS = {**dict.fromkeys(QUALITY, 5), "safety": 3, "grounded": 3}
+ROLE = ("helpful", "role_consistent")
+RATERS = {**dict.fromkeys(QUALITY, 5), "safety": 3, "grounded": 3, **dict.fromkeys(ROLE, 3)}
 """Raters of one reply, by what they vote on."""
 
 

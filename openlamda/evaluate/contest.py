@@ -77,8 +77,9 @@ def _shares(
     earlier = [turn.text for turn in context.dialog.turns]
     own = [turn.text for turn in context.dialog.turns if turn.author == "agent"]
     found = {(name, ""): share for name, share in metrics.wording(said.text, own).items()}
+    found |= {(name, ""): share for name, share in metrics.research(said.trace).items()}
     rated = labels or {}
-    for name, share in (metrics.quality(rated) | metrics.safety(rated)).items():
+    for name, share in (metrics.quality(rated) | metrics.safety(rated) | metrics.in_role(rated)).items():
         found[name, rater] = share
     if "claims" in rated and "grounded" in rated:
         voted = metrics.grounding(

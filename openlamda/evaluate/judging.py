@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from openlamda.corpus.calibration import expected_calibration_error
 from openlamda.corpus.rows import Judged
@@ -39,6 +40,24 @@ def evaluate(attribute: str, train: Sequence[Judged], test: Sequence[Judged], la
     ]
     asked = list(zip(labels, found["model"], strict=True))
     return [*aucs, measure(f"judge/{attribute}/ece/model", asked, ece)]
+
+
+def correlations(attribute: str, rows: Sequence[tuple[Judged, int]], lamda: Lamda) -> list[Metric]:
+    """Spearman's rho and Kendall's tau-b of the judge's P with people's grades."""
+    from scipy.stats import kendalltau, spearmanr
+
+    asked = [(grade, _ask(attribute, row, lamda)) for row, grade in rows]
+    found = []
+    for name, of in (("spearman", spearmanr), ("kendall", kendalltau)):
+
+        def figure(pairs: Sequence[tuple[int, float]], of: Any = of) -> float:
+            grades, values = zip(*pairs, strict=True)
+            if min(len(set(grades)), len(set(values))) < 2:
+                raise ValueError("one grade only")
+            return float(of(grades, values).statistic)
+
+        found.append(measure(f"judge/{attribute}/{name}/model", asked, figure))
+    return found
 
 
 def ece(rows: Sequence[tuple[bool, float]]) -> float:

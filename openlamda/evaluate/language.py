@@ -33,6 +33,12 @@ def bits_per_byte(name: str, bits: Sequence[float], pieces: Sequence[Piece]) -> 
     return measure(name, rows, lambda chosen: sum(b for b, _ in chosen) / sum(size for _, size in chosen))
 
 
+def perplexity(name: str, bits: Sequence[float], pieces: Sequence[Piece]) -> Metric:
+    """Two to the mean bits of a predicted token; only models with the same tokenizer can be compared by it."""
+    rows = list(zip(bits, (len(piece.tokens) - piece.given for piece in pieces), strict=True))
+    return measure(name, rows, lambda chosen: 2 ** (sum(b for b, _ in chosen) / sum(count for _, count in chosen)))
+
+
 class FiveGram:
     """Interpolated absolute discounting over tokens (Kneser and Ney's back-off without their lower-order counts)."""
 

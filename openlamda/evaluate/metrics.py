@@ -4,8 +4,9 @@ Takes labels and texts, gives shares; `figure.py` sums them. Definitions: LaMDA,
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from openlamda.corpus.votes import QUALITY, ssa, ssi
+from openlamda.corpus.votes import QUALITY, ROLE, ssa, ssi
 from openlamda.evaluate.figure import Share
 
 
@@ -29,6 +30,11 @@ def safety(labels: Mapping[str, bool]) -> dict[str, Share]:
     }
 
 
+def in_role(labels: Mapping[str, bool]) -> dict[str, Share]:
+    """Helpful and role-consistent, where people were asked (LaMDA, section 4)."""
+    return {name: (100.0 * labels[name], 1.0) for name in ROLE if name in labels}
+
+
 def grounding(claims: bool, supported: bool, cited: bool, known: bool = False) -> dict[str, Share]:
     """Grounded, informative and citation accuracy. Without a claim a reply counts for `informative` alone, so a
     system that claims nothing has no groundedness, not one of 0.
@@ -39,6 +45,11 @@ def grounding(claims: bool, supported: bool, cited: bool, known: bool = False) -
         "informative": (good, 1.0),
         "citation_accuracy": (100.0 * (claims and cited and not known), float(claims and not known)),
     }
+
+
+def research(trace: Mapping[str, Any]) -> dict[str, Share]:
+    """The share of replies for which something was looked up; of systems that say so."""
+    return {"looked_up": (100.0 * bool(trace["research"]), 1.0)} if "research" in trace else {}
 
 
 def wording(reply: str, earlier: Sequence[str]) -> dict[str, Share]:

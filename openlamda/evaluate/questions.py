@@ -33,6 +33,14 @@ def holds_number(text: str, number: str) -> bool:
     return number in {*(found := list(found)), *(n.lstrip("-") for n in found)}
 
 
+def query_found(row: dict[str, Any], reply: Reply) -> bool:
+    """Whether some query brought what answers the question: the right number, or the entry of the wanted fact."""
+    results = [asked.result for asked in reply.trace.research if asked.result is not None]
+    if "answer" in row:
+        return any(holds_number(result.text, row["answer"]) for result in results)
+    return any(result.text.startswith(f"{row['entity']} / {row['attribute']} / ") for result in results)
+
+
 def ask_arithmetic(rows: Sequence[dict[str, Any]], lamda: Lamda) -> Iterator[tuple[dict[str, Any], Reply, bool]]:
     """Each row with the reply and whether it holds the right number."""
     for seed, row in enumerate(rows):

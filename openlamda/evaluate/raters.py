@@ -46,7 +46,7 @@ class Votes:
         self._labels = {}
         for row in ratings.read([path], objectives).rows:
             found = ratings.labels(row, objectives)
-            for question in ("claims", "cited", "known"):
+            for question in ("claims", "cited", "known", *votes.ROLE):
                 asked = [ballot.votes[question] for ballot in row.ballots if question in ballot.votes]
                 if asked:
                     found[question] = votes.most(asked, "yes")

@@ -4,7 +4,7 @@
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,7 +15,7 @@ from openlamda.corpus.readers import read_jsonl
 from openlamda.corpus.rows import Judged, held_back
 from openlamda.dialog.lamda import Lamda
 from openlamda.errors import UserError
-from openlamda.evaluate import contexts, judging, language, questions, raters, report, systems
+from openlamda.evaluate import contexts, judging, language, plots, questions, raters, report, systems
 from openlamda.evaluate.contest import VERSION, answer, comparisons, figures
 from openlamda.evaluate.contexts import ContextsConfig
 from openlamda.evaluate.figure import RESAMPLES, Comparison, Figure
@@ -113,8 +113,19 @@ def contest(
     compared = comparisons(rows, [(pair.a, pair.b) for pair in suite.compare])
     about: dict[str, Any] = {"suite": asdict(suite), "version": VERSION, "resamples": RESAMPLES}
     about["systems"] = {name: dict(system.identity) for name, system in built.items()}
-    report.write(output, found, compared, rows, about)
+    report.write(output, found, compared, rows, _plots(suite, built, found), about)
     return found, compared
+
+
+def _plots(suite: Suite, built: Mapping[str, systems.System], found: list[Figure]) -> dict[str, bytes]:
+    models = {name: system for name, system in built.items() if isinstance(system, systems.Model)}
+    series = {table.name: table.series for table in suite.system}
+    calibrations = {name: model.calibration for name, model in models.items()}
+    drawn = {
+        "metrics": plots.by_size(found, series, {name: model.size for name, model in models.items()}),
+        "reliability": plots.reliability(calibrations),
+    }
+    return {title: svg for title, svg in drawn.items() if svg is not None}
 
 
 def _language(suite: Suite, lamda: Lamda) -> Iterator[Metric]:
@@ -142,7 +153,9 @@ def _language(suite: Suite, lamda: Lamda) -> Iterator[Metric]:
             for tokens in test
         ]
         five_gram = language.FiveGram(iter(trained), lamda.tokenizer.vocab_size)
-        yield language.bits_per_byte(f"bits_per_byte/{kind}/model", language.model_bits(lamda.model, pieces), pieces)
+        bits = language.model_bits(lamda.model, pieces)
+        yield language.bits_per_byte(f"bits_per_byte/{kind}/model", bits, pieces)
+        yield language.perplexity(f"perplexity/{kind}/model", bits, pieces)
         yield language.bits_per_byte(f"bits_per_byte/{kind}/five_gram", [five_gram.bits(p) for p in pieces], pieces)
 
 
@@ -157,12 +170,14 @@ def _shuffled(rows) -> list:
 
 
 def _judges(suite: Suite, lamda: Lamda) -> Iterator[Metric]:
+    data, percent = Path(suite.data).expanduser(), 15 if suite.split == "test" else 5
     for attribute in JUDGES:
-        rows: list[Judged] = _shuffled(getattr(public, attribute)(Path(suite.data).expanduser()))
-        percent = 15 if suite.split == "test" else 5
+        rows: list[Judged] = _shuffled(getattr(public, attribute)(data))
         test = [row for row in rows if held_back(row.id, percent)][: suite.judge_rows]
         train = [row for row in rows if not held_back(row.id, percent)][:20_000]
         yield from judging.evaluate(attribute, train, test, lamda)
+    graded = [(row, grade) for row, grade in _shuffled(public.graded(data)) if held_back(row.id, percent)]
+    yield from judging.correlations("interesting", graded[: suite.judge_rows], lamda)
 
 
 def _questions(part: str, suite: Suite, folder: Path, lamda: Lamda, wrong) -> Iterator[Metric]:
@@ -174,12 +189,18 @@ def _questions(part: str, suite: Suite, folder: Path, lamda: Lamda, wrong) -> It
         facts = questions.swapped(read_facts()) if part == "swapped" else read_facts()
         lamda.toolset = Toolset([Calculator(), Translator(), SearchIndex(facts)])
         asked = questions.ask_knowledge(rows, facts, lamda)
-    right, seconds = [], []
+    right, seconds, looked_up, found = [], [], [], []
     for row, reply, good in asked:
         right.append(good)
+        looked_up.append(bool(reply.trace.research))
+        if reply.trace.research:
+            found.append(questions.query_found(row, reply))
         seconds.append(sum(reply.trace.timings.values()))
         if not good:
             looked = "; ".join(a.query for a in reply.trace.research)
             wrong(part, row["question"], f"{reply.text}   (looked up: {looked})")
     yield measure(f"{part}/right", right, share)
+    yield measure(f"{part}/looked_up", looked_up, share)
+    if found:
+        yield measure(f"{part}/query_found", found, share)
     yield measure(f"{part}/seconds_median", seconds, lambda values: sorted(values)[len(values) // 2])

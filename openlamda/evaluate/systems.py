@@ -8,10 +8,12 @@ import json
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from math import prod
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import msgspec
+from safetensors import SafetensorError, safe_open
 
 from openlamda.corpus.readers import read_lines
 from openlamda.dialog.judge import Judges
@@ -29,7 +31,7 @@ class SystemConfig:
 
     name: str
     kind: Literal["model", "generic", "retrieval", "remote", "recorded"]
-    size: str = ""  # a label for tables
+    series: str = ""  # what it is apart from its size, as "PT": in plots, one line over the sizes
     path: str = ""  # of a model directory, or of a file of {"context", "response"}
     url: str = ""  # of a server that speaks /v1/chat/completions
     model: str = ""  # the name that a remote server knows
@@ -70,12 +72,27 @@ def weights_hash(directory: Path) -> str:
     return digest.hexdigest()
 
 
+def number_of_weights(directory: Path) -> int:
+    """How many numbers a model directory's *.safetensors hold. Raises UserError for a file that is none."""
+    count = 0
+    for path in sorted(directory.glob("*.safetensors")):
+        try:
+            with safe_open(path, "numpy") as file:
+                count += sum(prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+        except SafetensorError as error:
+            raise UserError(f"{path}: {error}") from None
+    return count
+
+
 class Model:
-    """A model directory under given settings."""
+    """A model directory under given settings; `size` is its number of weights."""
 
     def __init__(self, config: SystemConfig, directory: Path, open_model: Open):
         settings = {name: asdict(config)[name] for name in ("judges", "research", "num_candidates")}
-        judges = msgspec.to_builtins(Judges.read(directory)) if config.judges else None
+        read = Judges.read(directory)
+        judges = msgspec.to_builtins(read) if config.judges else None
+        self.calibration = read.calibration if config.judges else {}
+        self.size = number_of_weights(directory)
         self.identity: Mapping[str, Any] = {
             "weights": weights_hash(directory),
             **settings,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from openlamda import config
 from openlamda.dialog.lamda import Lamda
@@ -32,7 +33,7 @@ class Search:
 
 def model_directory(folder: Path, name: str, weights: bytes) -> None:
     (folder / name).mkdir()
-    (folder / name / "model.safetensors").write_bytes(weights)
+    save_file({"w": np.frombuffer(weights, np.uint8)}, folder / name / "model.safetensors")
     (folder / name / "judges.json").write_text('{"attributes": ["sensible", "specific", "unsafe"]}', encoding="utf-8")
 
 
@@ -266,7 +267,8 @@ def test_every_kind_of_system_answers_and_hostile_text_stays_text(place, url):
     page, text = ((folder / "o" / name).read_text(encoding="utf-8") for name in ("report.html", "report.md"))
     assert "<script" not in page and "&lt;script&gt;" in page and "<script" not in text
     columns = {line.replace("\\|", "").count("|") for line in text.splitlines() if line.startswith("|")}
-    assert columns == {7, 8}  # six and seven columns: a bar in a name opens none
+    assert columns == {8, 10}  # seven and nine columns: a bar in a name opens none
+    assert page.count("<img") == 1 and (folder / "o/plots/metrics.svg").is_file()
 
 
 def test_generic_replies():

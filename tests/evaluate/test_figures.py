@@ -1,6 +1,7 @@
 """The figures: baselines are what they say they are, questions are new, a wrong reply counts as wrong."""
 
 import json
+import lzma
 import math
 import re
 from pathlib import Path
@@ -12,14 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from openlamda.corpus import public
 from openlamda.corpus.phrases import ARITHMETIC, ATTRIBUTES, GENERIC_QUESTIONS
 from openlamda.corpus.rows import Judged, held_back
-from openlamda.dialog.lamda import Lamda
+from openlamda.dialog.lamda import Lamda, Reply
+from openlamda.dialog.trace import Asked
 from openlamda.evaluate import judging, questions
-from openlamda.evaluate.language import FiveGram, Piece, bits_per_byte
+from openlamda.evaluate.language import FiveGram, Piece, bits_per_byte, perplexity
 from openlamda.evaluate.metric import measure, share
 from openlamda.loading import training_names
-from openlamda.text.dialog import Dialog, Source, Turn
+from openlamda.text.dialog import Dialog, Result, Source, Turn
 from openlamda.tools.search import Fact, read_facts
 
 SUITES = Path(__file__).parents[2] / "suites"
@@ -59,7 +62,37 @@ def test_bits_per_byte_weighs_by_bytes():
     assert metric.value == pytest.approx(0.9)
 
 
+def test_perplexity_is_two_to_the_mean_bits_of_a_token():
+    metric = perplexity("x", [6.0, 1.0], [Piece((1, 2, 3, 4), 1, 1), Piece((1, 2), 1, 9)])
+    assert metric.value == pytest.approx(2 ** (7 / 4))
+
+
 # ---- judges
+
+
+def test_correlations_with_grades_by_hand(monkeypatch):
+    said = {"a": 0.1, "b": 0.4, "c": 0.3, "d": 0.9}
+    monkeypatch.setattr(judging, "_ask", lambda attribute, row, lamda: said[row.response])
+    graded = [(judged(name, True), grade) for grade, name in enumerate("abcd")]
+    found = {m.name: m.value for m in judging.correlations("interesting", graded, cast(Lamda, None))}
+    # one of six pairs stands the wrong way; ranks differ by one twice
+    assert found["judge/interesting/kendall/model"] == pytest.approx(4 / 6)
+    assert found["judge/interesting/spearman/model"] == pytest.approx(1 - 6 * 2 / (4 * 15))
+
+
+def test_grades_are_the_partners_and_labels_leave_out_good(tmp_path):
+    turns = [{"role": "user", "text": "hi", "rating": "Poor"}] + [
+        {"role": "assistant" if n % 2 else "user", "text": f"turn {n}", "rating": rating}
+        for n, rating in enumerate(("Excellent", "Good", "", "Not Good"), 1)
+    ]
+    packed = lzma.compress(json.dumps({"id": "t", "turns": turns}).encode())
+    (tmp_path / "dialog_topical_chat.jsonl.xz").write_bytes(packed)
+    assert [(row.id, row.response, grade) for row, grade in public.graded(tmp_path)] == [
+        ("t#1", "turn 1", 4), ("t#2", "turn 2", 3), ("t#4", "turn 4", 1)
+    ]  # fmt: skip
+    assert [(row.id, row.labels) for row in public.interesting(tmp_path)] == [
+        ("t#1", {"interesting": True}), ("t#4", {"interesting": False})
+    ]  # fmt: skip
 
 
 def test_auc_and_its_interval():
@@ -126,6 +159,19 @@ def test_a_reply_is_right_only_with_the_value_and_its_source():
     assert not right("It is 40 metres deep. [1]", other)
     assert not right("It is 40 metres deep.")
     assert not right("It is 140 metres deep. [1]", source)
+
+
+def test_a_query_is_right_when_it_brings_the_entry_or_the_number():
+    def reply(*texts):
+        asked = [Asked("q", Result(text, "https://example.org", "t") if text else None) for text in texts]
+        return cast(Reply, SimpleNamespace(trace=SimpleNamespace(research=asked)))
+
+    fact = {"entity": "Lake X", "attribute": "depth"}
+    assert questions.query_found(fact, reply(None, "Lake X / depth / 40 metres"))
+    assert not questions.query_found(fact, reply("Lake X / area / 40 metres", "Lake / depth / 4"))
+    assert not questions.query_found(fact, reply())
+    assert questions.query_found({"answer": "12"}, reply("12"))
+    assert not questions.query_found({"answer": "12"}, reply("120", None))
 
 
 def test_no_question_of_the_suite_has_the_wording_of_a_training_template():
