@@ -14,7 +14,7 @@ from openlamda.errors import UserError
 from openlamda.text.grammar import Sequence
 from openlamda.text.tokenizer import Symbol, Tokenizer
 from openlamda.train.recipe import Recipe
-from openlamda.train.tasks import own_rows, sources
+from openlamda.train.tasks import rated_rows, sources
 
 
 def show(
@@ -50,7 +50,8 @@ def show(
         settings.seed,
         training_names(),
         settings.subword_regularisation,
-        own_rows(settings),
+        settings.filtered,
+        rated_rows(settings),
     )
     console = Console(soft_wrap=True, highlight=False)
     asked = {_plain(text) for path in against or () for row in read_jsonl(path) for text in _texts(row)}

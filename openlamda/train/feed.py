@@ -12,7 +12,7 @@ from openlamda.text.tokenizer import Tokenizer
 from openlamda.train.batches import pack
 from openlamda.train.loss import Batch
 from openlamda.train.recipe import Recipe
-from openlamda.train.tasks import mixed, own_rows, sources
+from openlamda.train.tasks import mixed, rated_rows, sources
 
 Counted = tuple[Batch, dict[str, int]]  # and the tokens that each task has in it
 
@@ -27,7 +27,7 @@ class Feed:
         if bool(recipe.mixture) == bool(recipe.shards):
             raise UserError("recipe: expected either a [mixture] of tasks or shards = DIRECTORY")
         self._recipe, self._tokenizer, self._names = recipe, tokenizer, names
-        self.own = own_rows(recipe)
+        self.rated = rated_rows(recipe)
         self._shards = None
         if recipe.shards:
             kept = recipe.validate_batches * recipe.batch_rows
@@ -66,7 +66,16 @@ class Feed:
         recipe = self._recipe
         folder, alpha = Path(recipe.data).expanduser(), 0 if held else recipe.subword_regularisation
         made = sources(
-            mixture, folder, self._tokenizer, recipe.row_tokens, seed, self._names, alpha, self.own, held=held
+            mixture,
+            folder,
+            self._tokenizer,
+            recipe.row_tokens,
+            seed,
+            self._names,
+            alpha,
+            recipe.filtered,
+            self.rated,
+            held=held,
         )
         return pack(mixed(made, mixture), recipe.batch_rows, recipe.row_tokens, recipe.rating_weight)
 

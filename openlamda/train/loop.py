@@ -112,7 +112,7 @@ def _train(recipe: Recipe, directory: Path, names: list[str], report: Report, st
     state = checkpoints.restore(state) or state
     first = int(state.step)
     unseen, held_back = feed.copies(), [_split(batch) for batch in feed.validation()]
-    judged = kept_to_choose_by(recipe.judges, Path(recipe.data).expanduser(), feed.own.get("ratings", ()))
+    judged = kept_to_choose_by(recipe.judges, Path(recipe.data).expanduser(), feed.rated)
     judges.check(recipe.judges, judged)
     if hosts.leads():
         (directory / "recipe.json").write_bytes(_resolved(recipe))  # not before all of it was found right

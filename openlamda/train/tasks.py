@@ -5,19 +5,19 @@ The grammar writes the sequences; here it is decided which rows, and how much of
 
 import random
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import count, islice
 from pathlib import Path
 
 from openlamda.corpus import objectives as objectives_file
 from openlamda.corpus import public, ratings
+from openlamda.corpus.kept import KeptTurns
 from openlamda.corpus.made import Maker
-from openlamda.corpus.readers import find, read_lines
 from openlamda.corpus.rows import Document, Judged, Repeated, Researched, Talk, split
 from openlamda.errors import UserError
 from openlamda.text import objectives
-from openlamda.text.dialog import Dialog, dialog_from_json
+from openlamda.text.dialog import Dialog
 from openlamda.text.grammar import Grammar, Sequence
 from openlamda.text.tokenizer import Tokenizer
 from openlamda.train.recipe import Recipe
@@ -188,9 +188,11 @@ class Source:
         grammar, numbers = self._grammar, count()
         while True:
             rows = self._rows
-            if isinstance(rows, list):
+            if isinstance(rows, KeptTurns):
+                rows = rows.shuffled(self._rng)
+            elif isinstance(rows, list):
                 rows = self._rng.sample(rows, len(rows))
-                self.epochs += 1
+            self.epochs += 1
             for row in rows:
                 if self._sample is not None:
                     encode = partial(self._sample, key=f"{self._seed} {self.task} {next(numbers)}")
@@ -208,14 +210,16 @@ def sources(
     seed: int,
     names: list[str],
     subword_regularisation: float = 0,
-    own: Mapping[str, list[Judged]] | None = None,
+    filtered: str = "",
+    rated: Iterable[Judged] = (),
     *,
     held: bool = False,
 ) -> dict[str, Source]:
     """A source for each task of the mixture, of rows to train on; `held`: of those to validate by (`rows.split`).
 
-    `own`: the rows of "filtered" and "ratings". Raises UserError for an unknown task, shares that do not sum to 1,
-    missing data, or a tokenizer that has too few sentinels.
+    `filtered` is a directory of `openlamda filter`, `rated` what `rated_rows` gives, for the tasks of those names.
+    Raises UserError for an unknown task, shares that do not sum to 1, missing data, or a tokenizer that has too few
+    sentinels.
     """
     check_shares(mixture)
     for task in mixture:
@@ -232,7 +236,7 @@ def sources(
     sample = partial(tokenizer.sample, alpha=subword_regularisation) if subword_regularisation else None
     read: dict[Callable, list] = {}
     made: dict[str, Source] = {}
-    words, drafts = common_words(folder), []
+    words, drafts, use = common_words(folder), [], "dev" if held else "train"
     for task in mixture:
         rng = random.Random(f"{seed} {task} rows")
         if task == "copy":
@@ -241,41 +245,27 @@ def sources(
             drafts = drafts or short_replies(folder)
             rows = Maker(rng, words, names, drafts).rows(task)
         elif task in OWN:
-            rows = [row for row in (own or {}).get(task, ()) if split(row.id) == ("dev" if held else "train")]
-            if not rows:
+            if task == "ratings":
+                rows = [row for row in rated if split(row.id) == use]
+            else:
+                rows = KeptTurns(Path(filtered).expanduser(), use) if filtered else []
+            if next(iter(rows), None) is None:
                 raise UserError(f"mixture: task {task!r} has no rows, expected the recipe's {task} = ... to give some")
         else:
             reader = _READERS[task]
             if reader not in read:
-                read[reader] = [row for row in reader(folder) if split(row.id) == ("dev" if held else "train")]
+                read[reader] = [row for row in reader(folder) if split(row.id) == use]
             rows = read[reader]
         # a text to copy must be the same tokens each time it is said
         made[task] = Source(task, rows, grammar, limit, seed, sample if task != "copy" else None)
     return made
 
 
-def own_rows(recipe: Recipe) -> dict[str, list[Judged]]:
-    """The rows of a recipe's own files, by task. Raises UserError for a file that cannot be read."""
-    found: dict[str, list[Judged]] = {}
-    if recipe.filtered:
-        found["filtered"] = list(kept_turns(Path(recipe.filtered).expanduser()))
-    if recipe.ratings:
-        rules = objectives_file.read(Path(recipe.objectives)) if recipe.objectives else objectives_file.read()
-        read = ratings.read([Path(path).expanduser() for path in recipe.ratings], rules)
-        found["ratings"] = list(ratings.judged(read, rules))
-    return found
-
-
-def kept_turns(directory: Path) -> Iterator[Judged]:
-    """What a finished filter job kept. Raises UserError for an unfinished one, and for a row that it did not write."""
-    if not (directory / "manifest.json").is_file():
-        raise UserError(f"{directory}: no manifest.json, expected the directory of a finished `openlamda filter`")
-    for path in find(directory, "turns-*.jsonl.gz"):
-        for place, row in read_lines(path):
-            row_id, response = row.get("id"), row.get("response")
-            if not isinstance(row_id, str) or not isinstance(response, str) or "context" not in row:
-                raise UserError(f"{place}: expected id, context and response, as `openlamda filter` writes them")
-            yield Judged(row_id, dialog_from_json(row["context"], f"{place}: context"), response)
+def rated_rows(recipe: Recipe) -> list[Judged]:
+    """The rows of a recipe's ratings files. Raises UserError for a file that cannot be read."""
+    rules = objectives_file.read(Path(recipe.objectives)) if recipe.objectives else objectives_file.read()
+    read = ratings.read([Path(path).expanduser() for path in recipe.ratings], rules)
+    return list(ratings.judged(read, rules))
 
 
 def kept_to_choose_by(attributes: Iterable[str], folder: Path, rated: Iterable[Judged] = ()) -> dict[str, list[Judged]]:

@@ -13,11 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from openlamda.corpus.kept import KeptTurns
 from openlamda.corpus.readers import read_jsonl
 from openlamda.dialog.filter import Counts, files_of, model_hash, run, turns_of
 from openlamda.errors import UserError
-from openlamda.train.recipe import Recipe
-from openlamda.train.tasks import own_rows
 
 SCRIPT = Path(__file__).with_name("filter_job.py")
 JUDGES, Rater, job = (runpy.run_path(str(SCRIPT))[name] for name in ("JUDGES", "Rater", "job"))
@@ -112,18 +111,15 @@ def test_a_directory_with_something_else_in_it_is_refused(tmp_path, source, toke
 
 
 def test_only_a_finished_job_is_trained_on(tmp_path, source, tokenizer):
-    def recipe(directory: Path) -> Recipe:
-        return Recipe(start="nano", steps=1, filtered=str(directory))
-
     with pytest.raises(UserError, match=r"no manifest\.json.*finished"):
-        own_rows(recipe(tmp_path))
+        KeptTurns(tmp_path, "train")
     run(tmp_path / "out", [source], Rater(), tokenizer, JUDGES, job())
     kept = [row for path in sorted((tmp_path / "out").glob("*.gz")) for row in read_jsonl(path)]
-    read = own_rows(recipe(tmp_path / "out"))["filtered"]
-    assert [(row.id, row.response) for row in read] == [(row["id"], row["response"]) for row in kept]
+    read = {(row.id, row.response) for use in ("train", "dev", "test") for row in KeptTurns(tmp_path / "out", use)}
+    assert read == {(row["id"], row["response"]) for row in kept}
     (tmp_path / "out" / "turns-00000.jsonl.gz").write_bytes(gzip.compress(b'{"id": 1}\n'))
     with pytest.raises(UserError, match=r"turns-00000\.jsonl\.gz:1: expected id, context and response"):
-        own_rows(recipe(tmp_path / "out"))
+        list(KeptTurns(tmp_path / "out", "train"))
 
 
 def test_dialogs_of_many_long_replies_and_documents_are_left_out(tmp_path, tokenizer):

@@ -1,19 +1,22 @@
 """Stages in one file: each starts from the one before, settings are shared or its own, mistakes are named."""
 
 import gzip
+import itertools
 import json
+import random
 from pathlib import Path
 
 import pytest
 
 from openlamda import stages
+from openlamda.corpus.kept import KeptTurns
 from openlamda.corpus.rows import split
 from openlamda.errors import UserError
 from openlamda.stages import Filter
 from openlamda.text.grammar import Grammar
 from openlamda.text.tokenizer import Symbol
 from openlamda.train.recipe import Recipe, Wanted
-from openlamda.train.tasks import kept_to_choose_by, own_rows, sources
+from openlamda.train.tasks import kept_to_choose_by, rated_rows, sources
 
 PAPER = """
 start = "nano"
@@ -134,16 +137,17 @@ def write_rows(tmp_path: Path) -> Recipe:
 
 def test_filtered_and_rated_rows_become_sequences(tmp_path, tokenizer, monkeypatch):
     monkeypatch.setattr("openlamda.train.tasks.common_words", lambda folder: [])
-    own = own_rows(write_rows(tmp_path))
-    made = sources({"filtered": 0.5, "ratings": 0.5}, tmp_path, tokenizer, 64, 0, [], 0, own)
+    rated = rated_rows(write_rows(tmp_path))
+    made = sources({"filtered": 0.5, "ratings": 0.5}, tmp_path, tokenizer, 64, 0, [], 0, str(tmp_path), rated)
     grammar = Grammar(tokenizer.encode)
-    train = [row for row in own["filtered"] if split(row.id) == "train"]
+    train = list(KeptTurns(tmp_path, "train"))
+    assert train and all(split(row.id) == "train" for row in train)
     wanted = {grammar.generate(row.context, row.response) for row in train}
     assert {next(iter_) for iter_ in [iter(made["filtered"])] for _ in range(len(train))} == wanted
-    rated = iter(made["ratings"])
-    ends = [next(rated).tokens[-2:] for _ in range(2 * len(train))]
+    asked = iter(made["ratings"])
+    ends = [next(asked).tokens[-2:] for _ in range(2 * len(train))]
     assert set(ends) == {(Symbol.SENSIBLE, Symbol.YES), (Symbol.SPECIFIC, Symbol.NO)}
-    chosen = kept_to_choose_by(["unsafe/gore"], tmp_path, own["ratings"])
+    chosen = kept_to_choose_by(["unsafe/gore"], tmp_path, rated)
     assert chosen == {"unsafe/gore": []}
 
 
@@ -151,3 +155,17 @@ def test_tasks_without_rows_are_named(tmp_path, tokenizer, monkeypatch):
     monkeypatch.setattr("openlamda.train.tasks.common_words", lambda folder: [])
     with pytest.raises(UserError, match=r"task 'filtered' has no rows, expected the recipe's filtered"):
         sources({"filtered": 1.0}, tmp_path, tokenizer, 64, 0, [])
+
+
+def test_kept_turns_are_shuffled_across_chunks_and_none_is_lost(tmp_path, monkeypatch):
+    monkeypatch.setattr("openlamda.corpus.kept.CHUNKS", 2)
+    (tmp_path / "manifest.json").write_text("{}")
+    for number in range(5):
+        rows = [{"id": f"d{number}-{n}#1", "context": [], "response": f"{number} {n}"} for n in range(20)]
+        packed = gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode())
+        (tmp_path / f"turns-{number:05}.jsonl.gz").write_bytes(packed)
+    kept = KeptTurns(tmp_path, "train")
+    first, again, other = ([row.response for row in kept.shuffled(random.Random(seed))] for seed in (0, 0, 1))
+    assert first == again != other and sorted(first) == sorted(other) == sorted(row.response for row in kept)
+    runs = [chunk for chunk, _ in itertools.groupby(response.split()[0] for response in first)]
+    assert len(runs) > 10  # turns of two chunks stand among each other
