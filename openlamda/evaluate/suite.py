@@ -3,6 +3,7 @@
 `run` measures parts and yields figures as they come; `contest` compares systems, resumably.
 """
 
+import hashlib
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -97,7 +98,8 @@ def contest(
         for name in (pair.a, pair.b):
             if name not in names:
                 raise UserError(f"suite: compare: no system {name!r}, expected one of {', '.join(names)}")
-    built = {table.name: systems.build(table, folder, open_model, toolset) for table in suite.system}
+    knowledge = hashlib.sha256(repr(read_facts()).encode()).hexdigest()
+    built = {table.name: systems.build(table, folder, open_model, toolset, knowledge) for table in suite.system}
     rater: raters.Rater | None = None
     if suite.rater:
         path = folder / Path(suite.rater.path).expanduser()

@@ -85,9 +85,9 @@ def number_of_weights(directory: Path) -> int:
 
 
 class Model:
-    """A model directory under given settings; `size` is its number of weights."""
+    """A model directory under given settings; `size` is its number of weights, `knowledge` hashes what it searches."""
 
-    def __init__(self, config: SystemConfig, directory: Path, open_model: Open):
+    def __init__(self, config: SystemConfig, directory: Path, open_model: Open, knowledge: str = ""):
         settings = {name: asdict(config)[name] for name in ("judges", "research", "num_candidates")}
         read = Judges.read(directory)
         judges = msgspec.to_builtins(read) if config.judges else None
@@ -97,6 +97,7 @@ class Model:
             "weights": weights_hash(directory),
             **settings,
             "used": judges,
+            "knowledge": knowledge if config.research else "",
         }
         self._open, self._directory, self._config = open_model, directory, config
         self._lamda: Lamda | None = None  # opened when it has to speak: what is kept needs no model
@@ -128,8 +129,8 @@ class Generic:
 class Retrieval:
     """The best result of a search for the last turn, with its source, and nothing else."""
 
-    def __init__(self, toolset: Toolset):
-        self.identity: Mapping[str, Any] = {"kind": "retrieval"}
+    def __init__(self, toolset: Toolset, knowledge: str = ""):
+        self.identity: Mapping[str, Any] = {"kind": "retrieval", "knowledge": knowledge}
         self._toolset = toolset
 
     def reply(self, context: Dialog, seed: int) -> Said:
@@ -185,15 +186,15 @@ class Recorded:
         return Said(self._said[context])
 
 
-def build(config: SystemConfig, folder: Path, open_model: Open, toolset: Toolset) -> System:
-    """The system of a table; relative paths are the suite file's."""
+def build(config: SystemConfig, folder: Path, open_model: Open, toolset: Toolset, knowledge: str = "") -> System:
+    """The system of a table; relative paths are the suite file's. `knowledge`: a hash of what the toolset searches."""
     if config.kind == "generic":
         return Generic()
     if config.kind == "retrieval":
-        return Retrieval(toolset)
+        return Retrieval(toolset, knowledge)
     if config.kind == "remote":
         return Remote(config)
     if not config.path:
         raise UserError(f"system {config.name!r}: no path, expected one for kind {config.kind!r}")
     path = folder / Path(config.path).expanduser()
-    return Recorded(path) if config.kind == "recorded" else Model(config, path, open_model)
+    return Recorded(path) if config.kind == "recorded" else Model(config, path, open_model, knowledge)

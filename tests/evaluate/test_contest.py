@@ -2,6 +2,7 @@
 
 import json
 import threading
+import tomllib
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -215,6 +216,12 @@ def test_votes_count_by_the_papers_rules(place):
     sensible = next(f for f in found if f.metric == "tea/sensible")
     assert (sensible.value, sensible.n, sensible.rater) == (50, 2, "votes")  # the third reply was not rated
     assert not [f for f in found if f.rater == "automatic"]
+
+
+def test_the_suite_in_the_docs_is_one():
+    text = (Path(__file__).parents[2] / "docs/evaluation.md").read_text(encoding="utf-8")
+    tables = tomllib.loads(text.split("```toml\n")[1].split("```")[0])
+    assert [table.kind for table in config.convert(Suite, tables, "docs").system][-2:] == ["generic", "retrieval"]
 
 
 # ---- systems
