@@ -32,7 +32,7 @@ from openlamda.train import optimizer as optimizers
 from openlamda.train.checkpoint import Checkpoints
 from openlamda.train.feed import Feed
 from openlamda.train.log import Log
-from openlamda.train.loss import Batch
+from openlamda.train.loss import Batch, few
 from openlamda.train.plan import flops_per_token
 from openlamda.train.recipe import Recipe
 from openlamda.train.step import eval_step, fresh, said_right, train_step
@@ -133,6 +133,7 @@ def _train(recipe: Recipe, directory: Path, names: list[str], report: Report, st
                 dtype=jnp.dtype(recipe.dtype),
                 accumulate=recipe.accumulate,
                 unlikelihood=recipe.unlikelihood,
+                learned=0 if recipe.mesh else few(batch),
             )
             meter.update(counts)
             last, ending = step == recipe.steps, _asked_to_end(stop, step)

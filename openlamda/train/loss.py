@@ -36,6 +36,12 @@ class Batch(NamedTuple):
     weights: Array  # float32 [B, T]: how much predicting this token counts; 0 = only read
 
 
+def few(batch: Batch) -> int:
+    """An eighth of the batch's tokens where no more of them are learned, else 0: of ratings, one token in fifty is."""
+    eighth = batch.tokens.size // 8
+    return eighth if np.count_nonzero(np.asarray(batch.weights)[:, 1:]) <= eighth else 0
+
+
 def loss_sums(
     params: Params,
     batch: Batch,
@@ -43,15 +49,17 @@ def loss_sums(
     remat: Remat = "none",
     dtype: DTypeLike = jnp.float32,
     unlikelihood: float = 0.0,
+    learned: int = 0,
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
     """Weighted sum of loss, and (weighted sum of cross-entropy in nats, sum of weights).
 
     The loss is cross-entropy with z-loss, and `unlikelihood` times that of train/unlikelihood.py. Products are of
-    `dtype`, sums over the vocabulary float32.
+    `dtype`, sums over the vocabulary float32. `learned`: no more tokens than that have a weight, and logits are made
+    for so many alone (0: for all; on a mesh, and with unlikelihood, they are made for all in any case).
 
     On a CPU, the halves of a large batch do not wait for each other: many of XLA's operations keep only one core busy.
     """
-    sums = partial(_sums, config=config, remat=remat, dtype=dtype, unlikelihood=unlikelihood)
+    sums = partial(_sums, config=config, remat=remat, dtype=dtype, unlikelihood=unlikelihood, learned=learned)
     rows = batch.tokens.shape[0]
     if not on_mesh() and jax.default_backend() == "cpu" and rows % 2 == 0 and batch.tokens.size >= 2 * HALF:
         parts = slice(rows // 2), slice(rows // 2, rows)
@@ -60,34 +68,46 @@ def loss_sums(
     return sums(params, batch)
 
 
-def _sums(params: Params, batch: Batch, config: ModelConfig, remat: Remat, dtype: DTypeLike, unlikelihood: float):
+def _sums(
+    params: Params,
+    batch: Batch,
+    config: ModelConfig,
+    remat: Remat,
+    dtype: DTypeLike,
+    unlikelihood: float,
+    learned: int,
+):
     """`loss_sums` of rows together; logits are made in pieces of the sequence, at most PIECE tokens a device."""
     params = {name: w if name.startswith(KEPT_EXACT) else w.astype(dtype) for name, w in params.items()}
     tokens_BT, weights_BT = jnp.asarray(batch.tokens), jnp.asarray(batch.weights)
     hidden_BTD = transformer.forward(params, tokens_BT, jnp.asarray(batch.segments), config, remat=remat)
     next_BT, weights_BT = (jnp.pad(x_BT[:, 1:], ((0, 0), (0, 1))) for x_BT in (tokens_BT, weights_BT))
 
-    learned, rows = {"embed": params["embed"]}, (hidden_BTD, next_BT, weights_BT)
+    if 0 < learned < weights_BT.size and not unlikelihood and not on_mesh():
+        (place_t,) = jnp.nonzero(weights_BT.reshape(-1), size=learned, fill_value=weights_BT.size)  # beyond the end: 0
+        chosen = (x.reshape(-1, *x.shape[2:]) for x in (hidden_BTD, next_BT, weights_BT))
+        hidden_BTD, next_BT, weights_BT = (x.at[place_t].get(mode="fill", fill_value=0)[None] for x in chosen)
+    wanted, rows = {"embed": params["embed"]}, (hidden_BTD, next_BT, weights_BT)
     said = None
     if unlikelihood:
         segments_BT, learned_BT = jnp.asarray(batch.segments), jnp.asarray(batch.weights) > 0
-        learned["said"] = take(params["embed"], tokens_BT, "batch", None, None, first=True) * config.d_model**-0.5
+        wanted["said"] = take(params["embed"], tokens_BT, "batch", None, None, first=True) * config.d_model**-0.5
         said = Said(tokens_BT, segments_BT, first_said(tokens_BT, segments_BT, learned_BT))
         rows += (segments_BT, jnp.broadcast_to(jnp.arange(tokens_BT.shape[1]), tokens_BT.shape))
 
-    def piece(learned, hidden_BtD, targets_Bt, weights_Bt, *places):
-        logits_BtV = transformer.logits(learned, hidden_BtD)
+    def piece(wanted, hidden_BtD, targets_Bt, weights_Bt, *places):
+        logits_BtV = transformer.logits(wanted, hidden_BtD)
         entropy_Bt, log_z_Bt = cross_entropy(logits_BtV, targets_Bt)
         loss = jnp.sum(weights_Bt * (entropy_Bt + Z_LOSS * log_z_Bt**2))
         if said is not None:
-            repeated_Bt = token_unlikelihood(hidden_BtD, learned["said"], log_z_Bt, targets_Bt, places, said)
+            repeated_Bt = token_unlikelihood(hidden_BtD, wanted["said"], log_z_Bt, targets_Bt, places, said)
             loss += unlikelihood * jnp.sum(weights_Bt * repeated_Bt)
         return loss, jnp.stack([jnp.sum(weights_Bt * entropy_Bt), jnp.sum(weights_Bt)])
 
-    B, T = tokens_BT.shape
+    B, T = weights_BT.shape
     pieces = next(n for n in range(1, T + 1) if (T % n == 0 and B // batch_shards() * T // n <= PIECE) or n == T)
     rows = jax.tree.map(lambda x: jnp.moveaxis(x.reshape(B, pieces, T // pieces, *x.shape[2:]), 1, 0), rows)
-    loss, sums = sum_over_pieces(piece, learned, *rows)
+    loss, sums = sum_over_pieces(piece, wanted, *rows)
     return loss, (sums[0], sums[1])
 
 

@@ -36,7 +36,7 @@ def fresh(params: Params, optimizer: optax.GradientTransformation) -> State:
 
 @partial(
     jax.jit,
-    static_argnames=("config", "optimizer", "remat", "dtype", "accumulate", "unlikelihood"),
+    static_argnames=("config", "optimizer", "remat", "dtype", "accumulate", "unlikelihood", "learned"),
     donate_argnames="state",
 )
 def train_step(
@@ -50,15 +50,17 @@ def train_step(
     dtype: DTypeLike = jnp.float32,
     accumulate: int = 1,
     unlikelihood: float = 0.0,
+    learned: int = 0,
 ) -> tuple[State, dict[str, jax.Array]]:
     """The state after one batch, and its metrics. A step whose gradient is not finite changes nothing but the counts.
 
     `accumulate` parts of the batch are gone through one after the other; the mean is over all of it in any case.
-    `frozen`: weights that stay as they are beside those of the state (train/lora.py).
+    `frozen`: weights that stay as they are beside those of the state (model/adapters.py). `learned`: at most so many
+    tokens of the batch have a weight; 0: any number (train/loss.py).
     """
 
     def sums(params: Params, part: Batch):
-        loss, (entropy, _) = loss_sums({**(frozen or {}), **params}, part, config, remat, dtype, unlikelihood)
+        loss, (entropy, _) = loss_sums({**(frozen or {}), **params}, part, config, remat, dtype, unlikelihood, learned)
         return loss, entropy
 
     gradient = jax.value_and_grad(sums, has_aux=True)

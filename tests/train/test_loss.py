@@ -11,7 +11,7 @@ from openlamda.model import params as weights
 from openlamda.model import transformer
 from openlamda.model.config import ModelConfig
 from openlamda.train import loss as losses
-from openlamda.train.loss import Batch, cross_entropy, loss_sums
+from openlamda.train.loss import Batch, cross_entropy, few, loss_sums
 
 TINY = ModelConfig(num_layers=2, d_model=32, num_heads=2, d_head=16, d_ff=48, vocab_size=100)
 
@@ -48,6 +48,24 @@ def test_pieces_and_halves_give_the_loss_and_gradients_of_the_whole(batch, piece
     assert float(weight) == pytest.approx(batch.weights[:, 1:].sum(), rel=1e-6)
     for name, value in wanted.items():
         np.testing.assert_allclose(gradient[name], 3 * value, atol=2e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("half", [1024, 1])
+def test_logits_of_the_learned_tokens_alone_give_the_same(batch, half, monkeypatch):
+    monkeypatch.setattr(losses, "HALF", half)
+    weights_BT = np.zeros_like(batch.weights)
+    weights_BT[[0, 0, 0, 3], [1, 7, 8, 23]] = (0.5, 2, 1, 3)  # more in one half than in the other
+    sparse = batch._replace(weights=weights_BT)
+    assert few(sparse) == 12 and few(batch) == 0
+    params = weights.init(TINY, jax.random.key(0))
+    with jax.default_matmul_precision("highest"):
+        compute = jax.jit(jax.value_and_grad(loss_sums, has_aux=True), static_argnames=("config", "learned"))
+        (expected, sums), wanted = compute(params, sparse, config=TINY)
+        (found, same), gradient = compute(params, sparse, config=TINY, learned=few(sparse))
+    assert float(found) == pytest.approx(float(expected), rel=1e-6)
+    assert [float(x) for x in same] == pytest.approx([float(x) for x in sums], rel=1e-6)
+    for name, value in wanted.items():
+        np.testing.assert_allclose(gradient[name], value, atol=1e-5, err_msg=name)
 
 
 def test_gradients_of_bfloat16_are_added_up_in_float32(batch, monkeypatch):
