@@ -130,8 +130,8 @@ def rate_rows(
         position_Q = end_Q + depth_Q
         sees_text_QT = (asked_segments_Q[:, None] == segments_T) & (asked_segments_Q[:, None] > 0)
 
-        def block(carry: tuple[jax.Array, jax.Array], layer: Params):
-            x_BTD, asked_BQD = carry
+        def ask(x_BTD: jax.Array, asked_BQD: jax.Array, layer: Params):
+            """The questions after a layer, and what the texts attend with."""
             table_HR = transformer.layer_bias(params, layer)
             query_BHTK, key_BHTK, value_BHTK = transformer.project(x_BTD, layer)
             asked_query_BHQK, asked_key_BHQK, asked_value_BHQK = transformer.project(asked_BQD, layer)
@@ -141,12 +141,20 @@ def rate_rows(
             values = jnp.concatenate([value_BHTK, asked_value_BHQK], axis=2)
             bias_BHQS = jnp.concatenate([to_text, to_asked], axis=-1)[None]
             mixed_BHQK = attend(asked_query_BHQK, keys, values, bias_BHQS)
-            mixed_BHTK = attend_rows(query_BHTK, key_BHTK, value_BHTK, table_HR, segments_T[None], config, lean=False)
-            x_BTD = transformer.close_block(x_BTD, mixed_BHTK, layer, config)
-            return (x_BTD, transformer.close_block(asked_BQD, mixed_BHQK, layer, config)), None
+            after_BQD = transformer.close_block(asked_BQD, mixed_BHQK, layer, config)
+            return after_BQD, (query_BHTK, key_BHTK, value_BHTK, table_HR)
+
+        def block(carry: tuple[jax.Array, jax.Array], layer: Params):
+            x_BTD, asked_BQD = carry
+            asked_BQD, of_text = ask(x_BTD, asked_BQD, layer)
+            mixed_BHTK = attend_rows(*of_text, segments_T[None], config, lean=False)
+            return (transformer.close_block(x_BTD, mixed_BHTK, layer, config), asked_BQD), None
 
         start = (params["embed"][tokens_T][None], params["embed"][asked_Q][None])
-        (_, asked_BQD), _ = jax.lax.scan(block, start, transformer.layers(params))
+        layers = transformer.layers(params)
+        body, last = (jax.tree.map(lambda x, part=part: x[part], layers) for part in (slice(-1), -1))
+        (x_BTD, asked_BQD), _ = jax.lax.scan(block, start, body)
+        asked_BQD, _ = ask(x_BTD, asked_BQD, last)  # nothing follows that would read the texts again
         return gaps_of(params, transformer.rms_norm(asked_BQD, params["norm_final"])[0], yes, no)
 
     return jax.lax.map(rate_row, rows)
