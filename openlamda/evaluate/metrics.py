@@ -9,6 +9,9 @@ from typing import Any
 from openlamda.corpus.votes import QUALITY, ROLE, ssa, ssi
 from openlamda.evaluate.figure import Share
 
+METRICS = ("sensible", "specific", "interesting", "ssi", "safe", "grounded", "informative", "citation_accuracy")
+"""What is plotted and what tables begin with, in the paper's order."""
+
 
 def quality(labels: Mapping[str, bool]) -> dict[str, Share]:
     """Sensible, specific, interesting, and their means; a mean only where all its parts were rated."""

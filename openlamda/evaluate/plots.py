@@ -9,10 +9,9 @@ from typing import Any
 
 from openlamda.corpus.calibration import Calibrated
 from openlamda.evaluate.figure import Figure
+from openlamda.evaluate.metrics import METRICS
 
 COLUMNS = 3
-METRICS = ("sensible", "specific", "interesting", "ssi", "safe", "grounded", "informative", "citation_accuracy")
-"""What is plotted, in the paper's order; the tables have the rest."""
 
 
 def by_size(figures: Sequence[Figure], series: Mapping[str, str], sizes: Mapping[str, int]) -> bytes | None:

@@ -11,6 +11,7 @@ from typing import Any
 from openlamda.corpus.files import whole
 from openlamda.evaluate.contest import Row
 from openlamda.evaluate.figure import Comparison, Figure
+from openlamda.evaluate.metrics import METRICS
 
 _STYLE = "body{font:15px sans-serif;margin:2em}td,th{padding:.2em .8em;text-align:left;border-bottom:1px solid #ccc}"
 
@@ -77,7 +78,8 @@ def _tables(figures: Sequence[Figure]) -> list[tuple[str, list[list[str]]]]:
     for name, by_objective in ((name, flag) for name in sets for flag in (False, True)):
         mine = {(f.system, _column(f)): f for f in figures
                 if f.metric.split("/")[0] == name and f.metric.startswith(f"{name}/safe/") == by_objective}  # fmt: skip
-        columns = list(dict.fromkeys(column for _, column in mine))
+        of_paper = {_column(f): METRICS.index(_metric(f)) for f in mine.values() if _metric(f) in METRICS}
+        columns = sorted(dict.fromkeys(column for _, column in mine), key=lambda c: of_paper.get(c, len(METRICS)))
         if columns:
             systems = dict.fromkeys(system for system, _ in mine)
             cells = [[system, *(_cell(mine.get((system, column))) for column in columns)] for system in systems]
@@ -85,8 +87,12 @@ def _tables(figures: Sequence[Figure]) -> list[tuple[str, list[list[str]]]]:
     return tables
 
 
+def _metric(figure: Figure) -> str:
+    return figure.metric.partition("/")[2]
+
+
 def _column(figure: Figure) -> str:
-    name = figure.metric.partition("/")[2].replace("_", " ")
+    name = _metric(figure).replace("_", " ")
     return f"{name} ({figure.rater})" if figure.rater else name
 
 
