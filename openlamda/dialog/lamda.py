@@ -16,7 +16,7 @@ from openlamda.engine.base import Candidate, LanguageModel, Sampling, Tokens
 from openlamda.errors import UserError
 from openlamda.text.dialog import Dialog, Source
 from openlamda.text.grammar import UNSPOKEN, Grammar
-from openlamda.text.tokenizer import Tokenizer
+from openlamda.text.tokenizer import Symbol, Tokenizer
 from openlamda.tools.base import Toolset
 
 
@@ -56,9 +56,18 @@ class Lamda:
         self.max_queries = max_queries
         self.window = window  # tokens of context: role and dialog
         self.grammar = Grammar(tokenizer.encode)
+        self._prompt = self.grammar.generate
         self.draft_sampling = Sampling(max_tokens=max_tokens, banned=(*UNSPOKEN, *tokenizer.sentinels))
         # what was looked up is to be repeated exactly, so the final candidates are drawn closer to the likeliest
         self.final_sampling = replace(self.draft_sampling, temperature=0.5)
+
+    def as_pretrained(self) -> None:
+        """Reply from now on as PT, the paper's baseline: go on with the dialog and take the draft that is likeliest for
+        its length; judge nothing, look nothing up (LaMDA, section 3).
+        """
+        self.judges, self.max_queries, self._prompt = judge.Judges(), 0, self.grammar.next_turn
+        banned = tuple(token for token in self.draft_sampling.banned if token != Symbol.USER_TURN)
+        self.draft_sampling = replace(self.draft_sampling, stop=(Symbol.EOS, Symbol.USER_TURN), banned=banned)
 
     def reply(self, dialog: Dialog, *, seed: int = 0) -> Reply:
         """The best safe candidate with its sources. The same dialog, seed and tools give the same reply.
@@ -72,7 +81,7 @@ class Lamda:
         trace = Trace(seed)
         context = self.fit(citations.without_marks(dialog))
 
-        draft = self._choose("draft", context, self.grammar.generate(context).tokens, trace)
+        draft = self._choose("draft", context, self._prompt(context).tokens, trace)
         if draft is None:
             return Reply(self.role.safe_reply, (), "safe_reply", True, trace)
         with _timed(trace, "research"):

@@ -30,12 +30,12 @@ class SystemConfig:
     """A [[system]] table."""
 
     name: str
-    kind: Literal["model", "generic", "retrieval", "remote", "recorded"]
+    kind: Literal["model", "pretrained", "generic", "retrieval", "remote", "recorded"]
     series: str = ""  # what it is apart from its size, as "PT": in plots, one line over the sizes
     path: str = ""  # of a model directory, or of a file of {"context", "response"}
     url: str = ""  # of a server that speaks /v1/chat/completions
     model: str = ""  # the name that a remote server knows
-    judges: bool = True  # false: drafts are ranked by likelihood over length (PT)
+    judges: bool = True  # false: drafts are ranked by likelihood over length
     research: bool = True
     num_candidates: int = 16
     timeout: float = 60.0  # seconds, of a remote reply
@@ -85,19 +85,22 @@ def number_of_weights(directory: Path) -> int:
 
 
 class Model:
-    """A model directory under given settings; `size` is its number of weights, `knowledge` hashes what it searches."""
+    """A model directory under given settings, of kind "pretrained" as PT. `size` is its number of weights, `knowledge`
+    hashes what it searches.
+    """
 
     def __init__(self, config: SystemConfig, directory: Path, open_model: Open, knowledge: str = ""):
-        settings = {name: asdict(config)[name] for name in ("judges", "research", "num_candidates")}
-        read = Judges.read(directory)
-        judges = msgspec.to_builtins(read) if config.judges else None
-        self.calibration = read.calibration if config.judges else {}
+        settings = {name: asdict(config)[name] for name in ("kind", "judges", "research", "num_candidates")}
+        judging = config.judges and config.kind == "model"
+        read = Judges.read(directory) if judging else Judges()
+        judges = msgspec.to_builtins(read) if judging else None
+        self.calibration = read.calibration
         self.size = number_of_weights(directory)
         self.identity: Mapping[str, Any] = {
             "weights": weights_hash(directory),
             **settings,
             "used": judges,
-            "knowledge": knowledge if config.research else "",
+            "knowledge": knowledge if config.research and config.kind == "model" else "",
         }
         self._open, self._directory, self._config = open_model, directory, config
         self._lamda: Lamda | None = None  # opened when it has to speak: what is kept needs no model
@@ -107,6 +110,8 @@ class Model:
         if self._lamda is None:
             self._lamda = self._open(self._directory)
             self._lamda.num_candidates = self._config.num_candidates
+            if self._config.kind == "pretrained":
+                self._lamda.as_pretrained()
             if not self._config.judges:
                 self._lamda.judges = Judges()
             if not self._config.research:

@@ -88,6 +88,10 @@ class Grammar:
         """A dialog that is only read."""
         return self._read(*(part for turn in dialog.turns for part in (TURNS[turn.author], turn.text)))
 
+    def next_turn(self, context: Dialog) -> Sequence:
+        """The prompt after which a model that was only pre-trained goes on with a dialog as the agent: PT's reply."""
+        return self.context(context) + self._read(Symbol.AGENT_TURN)
+
     def _snippets(self, snippets: Iterable[str]) -> Sequence:
         numbered = enumerate(snippets, 1)
         return self._read(*(part for k, text in numbered for part in (Symbol.SNIPPET, text, Symbol.SOURCE, str(k))))

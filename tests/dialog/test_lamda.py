@@ -102,6 +102,18 @@ def test_without_judges_likelihood_over_length_decides(tokenizer):
     assert Lamda(scripted(tokenizer, drafts=["a"]), tokenizer, Toolset([])).reply(HELLO).text == "a"
 
 
+def test_a_pretrained_model_goes_on_with_the_dialog(tokenizer):
+    def say(prefix, n):
+        assert prefix[-1] == Symbol.AGENT_TURN
+        return [(*tokenizer.encode("tea is"), Symbol.USER_TURN, *tokenizer.encode("what?"))]
+
+    lamda = Lamda(ScriptedModel(say), tokenizer, Toolset([Found()]), judges=ALL)
+    lamda.as_pretrained()
+    reply = lamda.reply(HELLO)
+    assert (reply.text, reply.finish_reason, reply.trace.research) == ("tea is", "stop", [])
+    assert Symbol.USER_TURN not in lamda.draft_sampling.banned and Symbol.AGENT_TURN in lamda.draft_sampling.banned
+
+
 def test_research_cites_what_was_returned(tokenizer):
     tool = Found()
     model = scripted(tokenizer, drafts=["I guess."], query="how high Kraim", finals=["12 metres. [1] [2] [3]"])

@@ -218,6 +218,13 @@ def test_votes_count_by_the_papers_rules(place):
     assert not [f for f in found if f.rater == "automatic"]
 
 
+def test_a_pretrained_system_is_another_one(place):
+    folder, open_model, said = place
+    pretrained = {**ONE, "name": "pt", "kind": "pretrained"}
+    contest(suite(system=[ONE, pretrained]), folder, folder / "o", open_model, Toolset([]))
+    assert len(said) == 6  # what was kept of the one is no reply of the other
+
+
 def test_the_suite_in_the_docs_is_one():
     text = (Path(__file__).parents[2] / "docs/evaluation.md").read_text(encoding="utf-8")
     tables = tomllib.loads(text.split("```toml\n")[1].split("```")[0])
