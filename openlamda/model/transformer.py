@@ -8,7 +8,7 @@ V vocabulary, L layers, R buckets of relative distance.
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ from openlamda.model.attention import attend_rows
 from openlamda.model.config import Activation, ModelConfig
 from openlamda.model.params import Params
 from openlamda.model.products import from_heads, linear, narrow, to_heads, to_vocabulary
-from openlamda.model.sharding import gathered, place, take
+from openlamda.model.sharding import gathered, on_mesh, place, spec, take
 
 UNROLLED = 8  # up to so many layers are compiled one by one: a scan that saves activations costs a CPU half its time
 LAYER_WEIGHTS = ("norm_attention", "query", "key", "value", "out", "norm_ff", "gate", "up", "down")
@@ -72,19 +72,50 @@ def project(x_BTD: jax.Array, layer: Params) -> tuple[jax.Array, jax.Array, jax.
     return query, key, value
 
 
-def close_block(x_BTD: jax.Array, mixed_BHTK: jax.Array, layer: Params, config: ModelConfig) -> jax.Array:
+def close_block(
+    x_BTD: jax.Array, mixed_BHTK: jax.Array, layer: Params, config: ModelConfig, drop: "Drop | None" = None
+) -> jax.Array:
     """The rest of a block after attention: output projection, then the feed-forward, each added to x."""
+    drop = drop or _keep
     mixed_BHTK = checkpoint_name(mixed_BHTK, "mixed")
     out_HKD, down_FD = gathered(layer["out"], "heads", None, "embed"), gathered(layer["down"], "ff", "embed")
-    x_BTD = x_BTD + from_heads(mixed_BHTK, out_HKD)
+    x_BTD = x_BTD + drop(from_heads(mixed_BHTK, out_HKD), 0)
     x_BTD = checkpoint_name(x_BTD, "attended")
     normed_BTD = place(rms_norm(x_BTD, layer["norm_ff"]), "batch", None, None)
     activation, up_BTF = ACTIVATIONS[config.activation], linear(normed_BTD, gathered(layer["up"], "embed", "ff"))
     up_BTF = checkpoint_name(up_BTF, "up")
     if config.gated:
         gate_BTF = checkpoint_name(linear(normed_BTD, gathered(layer["gate"], "embed", "ff")), "gate")
-        return x_BTD + narrow(gated(activation, gate_BTF, up_BTF), down_FD)
-    return x_BTD + narrow(activation(up_BTF), down_FD)
+        return x_BTD + drop(narrow(gated(activation, gate_BTF, up_BTF), down_FD), 1)
+    return x_BTD + drop(narrow(activation(up_BTF), down_FD), 1)
+
+
+Drop = Callable[[jax.Array, int], jax.Array]
+"""What a block adds to x, attention's part (0) or the feed-forward's (1), with some of it left out."""
+
+
+def _keep(added_BTD: jax.Array, part: int) -> jax.Array:
+    return added_BTD
+
+
+class Dropout(NamedTuple):
+    """Training leaves out `rate` of what each block adds, at random by `key`, and scales up the rest (Srivastava et al.
+    2014), as T5 does when it is fine-tuned.
+    """
+
+    rate: float
+    key: jax.Array
+
+    def of_layer(self, number: jax.Array) -> Drop:
+        """The dropout of one layer."""
+
+        def drop(added_BTD: jax.Array, part: int) -> jax.Array:
+            key = jax.random.fold_in(jax.random.fold_in(self.key, number), part)
+            where = spec(("batch", None, None)) if on_mesh() else None
+            kept_BTD = jax.random.uniform(key, added_BTD.shape, out_sharding=where) >= self.rate
+            return jnp.where(kept_BTD, added_BTD / (1 - self.rate), 0).astype(added_BTD.dtype)
+
+        return drop
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -139,18 +170,21 @@ def forward(
     config: ModelConfig,
     *,
     remat: Remat = "none",
+    dropout: Dropout | None = None,
 ) -> jax.Array:
     """Hidden states [B, T, D] after the final norm. Attention is causal and stays inside a segment."""
 
-    def block(x_BTD: jax.Array, layer: Params) -> tuple[jax.Array, None]:
+    def block(x_BTD: jax.Array, inputs: tuple[jax.Array, Params]) -> tuple[jax.Array, None]:
+        number, layer = inputs
         layer = adapters.merged(layer)
         table_HR = layer_bias(params, layer)
         mixed_BHTK = attend_rows(*project(x_BTD, layer), table_HR, segments_BT, config, lean=remat != "none")
-        return close_block(x_BTD, mixed_BHTK, layer, config), None
+        return close_block(x_BTD, mixed_BHTK, layer, config, dropout and dropout.of_layer(number)), None
 
     unroll = config.num_layers <= UNROLLED
     embedded_BTD = take(params["embed"], tokens_BT, "batch", "sequence", None, first=True)
-    x_BTD, _ = jax.lax.scan(REMAT[remat](block), embedded_BTD, layers(params), unroll=unroll)
+    numbered = (jnp.arange(config.num_layers), layers(params))
+    x_BTD, _ = jax.lax.scan(REMAT[remat](block), embedded_BTD, numbered, unroll=unroll)
     return place(rms_norm(x_BTD, params["norm_final"]), "batch", None, None)
 
 

@@ -134,6 +134,7 @@ def _train(recipe: Recipe, directory: Path, names: list[str], report: Report, st
                 accumulate=recipe.accumulate,
                 unlikelihood=recipe.unlikelihood,
                 learned=0 if recipe.mesh else few(batch),
+                dropout=recipe.dropout,
             )
             meter.update(counts)
             last, ending = step == recipe.steps, _asked_to_end(stop, step)

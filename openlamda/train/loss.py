@@ -16,7 +16,7 @@ from openlamda.model import transformer
 from openlamda.model.config import ModelConfig
 from openlamda.model.params import Params
 from openlamda.model.sharding import batch_shards, on_mesh, take
-from openlamda.model.transformer import Remat
+from openlamda.model.transformer import Dropout, Remat
 from openlamda.train.pieces import sum_over_pieces
 from openlamda.train.unlikelihood import Said, first_said, token_unlikelihood
 
@@ -50,6 +50,7 @@ def loss_sums(
     dtype: DTypeLike = jnp.float32,
     unlikelihood: float = 0.0,
     learned: int = 0,
+    dropout: Dropout | None = None,
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
     """Weighted sum of loss, and (weighted sum of cross-entropy in nats, sum of weights).
 
@@ -59,13 +60,22 @@ def loss_sums(
 
     On a CPU, the halves of a large batch do not wait for each other: many of XLA's operations keep only one core busy.
     """
-    sums = partial(_sums, config=config, remat=remat, dtype=dtype, unlikelihood=unlikelihood, learned=learned)
+    settings = {"config": config, "remat": remat, "dtype": dtype, "unlikelihood": unlikelihood, "learned": learned}
+    sums = partial(_sums, **settings)
     rows = batch.tokens.shape[0]
     if not on_mesh() and jax.default_backend() == "cpu" and rows % 2 == 0 and batch.tokens.size >= 2 * HALF:
         parts = slice(rows // 2), slice(rows // 2, rows)
-        first, second = (sums(params, Batch(*(x[part] for x in batch))) for part in parts)
+        first, second = (
+            sums(params, Batch(*(x[part] for x in batch)), dropout=_of_part(dropout, number))
+            for number, part in enumerate(parts)
+        )
         return jax.tree.map(jnp.add, first, second)
-    return sums(params, batch)
+    return sums(params, batch, dropout=dropout)
+
+
+def _of_part(dropout: Dropout | None, number: int | jax.Array) -> Dropout | None:
+    """Another dropout for each part of a batch."""
+    return dropout and dropout._replace(key=jax.random.fold_in(dropout.key, number))
 
 
 def _sums(
@@ -76,11 +86,13 @@ def _sums(
     dtype: DTypeLike,
     unlikelihood: float,
     learned: int,
+    dropout: Dropout | None,
 ):
     """`loss_sums` of rows together; logits are made in pieces of the sequence, at most PIECE tokens a device."""
     params = {name: w if name.startswith(KEPT_EXACT) else w.astype(dtype) for name, w in params.items()}
     tokens_BT, weights_BT = jnp.asarray(batch.tokens), jnp.asarray(batch.weights)
-    hidden_BTD = transformer.forward(params, tokens_BT, jnp.asarray(batch.segments), config, remat=remat)
+    segments_BT = jnp.asarray(batch.segments)
+    hidden_BTD = transformer.forward(params, tokens_BT, segments_BT, config, remat=remat, dropout=dropout)
     next_BT, weights_BT = (jnp.pad(x_BT[:, 1:], ((0, 0), (0, 1))) for x_BT in (tokens_BT, weights_BT))
 
     if 0 < learned < weights_BT.size and not unlikelihood and not on_mesh():
@@ -90,7 +102,7 @@ def _sums(
     wanted, rows = {"embed": params["embed"]}, (hidden_BTD, next_BT, weights_BT)
     said = None
     if unlikelihood:
-        segments_BT, learned_BT = jnp.asarray(batch.segments), jnp.asarray(batch.weights) > 0
+        learned_BT = jnp.asarray(batch.weights) > 0
         wanted["said"] = take(params["embed"], tokens_BT, "batch", None, None, first=True) * config.d_model**-0.5
         said = Said(tokens_BT, segments_BT, first_said(tokens_BT, segments_BT, learned_BT))
         rows += (segments_BT, jnp.broadcast_to(jnp.arange(tokens_BT.shape[1]), tokens_BT.shape))

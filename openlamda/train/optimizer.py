@@ -1,6 +1,7 @@
 """The optimizer of a recipe: AdamW, Adafactor, or Muon for the matrices and AdamW for the rest; its rate by step."""
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -45,8 +46,11 @@ def schedule(rate: float, recipe: Optimizer, steps: int) -> optax.Schedule:
     return at
 
 
+@lru_cache(maxsize=8)
 def build(recipe: Optimizer, steps: int) -> optax.GradientTransformation:
-    """The optimizer, gradients clipped to a global norm first."""
+    """The optimizer, gradients clipped to a global norm first. The same settings give the same object, for which a step
+    is compiled once.
+    """
     rate = schedule(recipe.learning_rate, recipe, steps)
     if recipe.name == "muon":
 

@@ -67,6 +67,7 @@ class Recipe:
     subword_regularisation: Annotated[float, msgspec.Meta(ge=0, le=1)] = (
         0  # alpha (text/tokenizer.py, `sample`); 0: off
     )
+    dropout: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0  # of what each block adds (model/transformer.py); 0: off
     unlikelihood: Annotated[float, msgspec.Meta(ge=0)] = (
         0  # weight of token unlikelihood (train/unlikelihood.py); 0: off
     )

@@ -16,7 +16,7 @@ from openlamda.model import transformer
 from openlamda.model.config import ModelConfig
 from openlamda.model.params import Params
 from openlamda.model.sharding import put
-from openlamda.model.transformer import Remat
+from openlamda.model.transformer import Dropout, Remat
 from openlamda.train.loss import Array, Batch, loss_sums
 
 
@@ -36,7 +36,7 @@ def fresh(params: Params, optimizer: optax.GradientTransformation) -> State:
 
 @partial(
     jax.jit,
-    static_argnames=("config", "optimizer", "remat", "dtype", "accumulate", "unlikelihood", "learned"),
+    static_argnames=("config", "optimizer", "remat", "dtype", "accumulate", "unlikelihood", "learned", "dropout"),
     donate_argnames="state",
 )
 def train_step(
@@ -51,16 +51,20 @@ def train_step(
     accumulate: int = 1,
     unlikelihood: float = 0.0,
     learned: int = 0,
+    dropout: float = 0.0,
 ) -> tuple[State, dict[str, jax.Array]]:
     """The state after one batch, and its metrics. A step whose gradient is not finite changes nothing but the counts.
 
     `accumulate` parts of the batch are gone through one after the other; the mean is over all of it in any case.
     `frozen`: weights that stay as they are beside those of the state (model/adapters.py). `learned`: at most so many
-    tokens of the batch have a weight; 0: any number (train/loss.py).
+    tokens of the batch have a weight; 0: any number (train/loss.py). `dropout` is another at each step, by its number.
     """
 
-    def sums(params: Params, part: Batch):
-        loss, (entropy, _) = loss_sums({**(frozen or {}), **params}, part, config, remat, dtype, unlikelihood, learned)
+    def sums(params: Params, part: Batch, number: int | jax.Array = 0):
+        whole = {**(frozen or {}), **params}
+        key = jax.random.fold_in(jax.random.fold_in(jax.random.key(0), state.step), number)
+        drop = Dropout(dropout, key) if dropout else None
+        loss, (entropy, _) = loss_sums(whole, part, config, remat, dtype, unlikelihood, learned, drop)
         return loss, entropy
 
     gradient = jax.value_and_grad(sums, has_aux=True)
@@ -68,12 +72,14 @@ def train_step(
         (_, entropy), grads = gradient(state.params, batch)
     else:
 
-        def add(total, part: Batch):
-            (_, entropy), grads = gradient(state.params, part)
+        def add(total, inputs: tuple[jax.Array, Batch]):
+            number, part = inputs
+            (_, entropy), grads = gradient(state.params, part, number)
             return jax.tree.map(jnp.add, total, (entropy, grads)), None
 
         nothing = jnp.float32(0), jax.tree.map(jnp.zeros_like, state.params)
-        (entropy, grads), _ = jax.lax.scan(add, nothing, jax.tree.map(partial(_parts, accumulate), batch))
+        parts = (jnp.arange(accumulate), jax.tree.map(partial(_parts, accumulate), batch))
+        (entropy, grads), _ = jax.lax.scan(add, nothing, parts)
     weight = jnp.maximum(jnp.sum(jnp.asarray(batch.weights)[:, 1:]), 1.0)
     grads = jax.tree.map(lambda grad: grad / weight, grads)
     norm = optax.tree.norm(grads)
