@@ -6,7 +6,7 @@ starts from the one before it unless it says otherwise; `start` may name any ear
 "filtered").
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from openlamda.dialog.filter import Counts, Job
 from openlamda.errors import UserError
 from openlamda.loading import WINDOW, parts, training_names
 from openlamda.train.recipe import Recipe
+
+FEWEST_KEPT = 0.005  # of the turns that a filter judged: a model that learns from fewer learns them by heart
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,4 +127,14 @@ def _filter(stage: Stage, work: Filter, model: Path, tell: Callable[[dict[str, f
     def report(counts: Counts) -> None:
         tell({"seen": counts.seen, "kept": counts.kept})
 
-    filtering.run(stage.directory, paths, engine, tokenizer, judges, job, work.batch_rows, report)
+    counts = filtering.run(stage.directory, paths, engine, tokenizer, judges, job, work.batch_rows, report)
+    _expect_enough(stage.directory, counts, job.thresholds)
+
+
+def _expect_enough(directory: Path, counts: Counts, thresholds: Mapping[str, float]) -> None:
+    if counts.kept < FEWEST_KEPT * counts.seen:
+        missed = ", ".join(f"{name} {thresholds[name]:.2f} by {n:,}" for name, n in counts.below.items())
+        raise UserError(
+            f"{directory}: {counts.kept:,} of {counts.seen:,} turns kept, which is too few to learn from (missed: "
+            f"{missed}); give [stage.filter] lower thresholds and another name, or train better judges"
+        )

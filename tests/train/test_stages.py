@@ -4,6 +4,7 @@ import gzip
 import itertools
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from openlamda import stages
 from openlamda.corpus.kept import KeptTurns
 from openlamda.corpus.rows import split
+from openlamda.dialog.filter import Counts
+from openlamda.dialog.judge import Judges
 from openlamda.errors import UserError
 from openlamda.stages import Filter
 from openlamda.text.grammar import Grammar
@@ -117,6 +120,19 @@ def test_stages_run_in_their_order(tmp_path, monkeypatch):
     monkeypatch.setattr(stages, "_filter", lambda stage, *_: done.append((stage.name, None)))
     assert stages.run(read(tmp_path), lambda name, values: None) == tmp_path / "runs" / "control"
     assert done == [("pt", 10), ("judges", 5), ("kept", None), ("quality", 10), ("control", 10)]
+
+
+def test_a_filter_that_keeps_next_to_nothing_ends_the_recipe(tmp_path, monkeypatch):
+    for name in ("parts", "filtering.model_hash"):
+        monkeypatch.setattr(f"openlamda.stages.{name}", lambda model: (None, None, Judges()))
+    few = Counts(seen=60_000, kept=27, below={"safe": 46_846, "interesting": 51_286})
+    monkeypatch.setattr("openlamda.stages.filtering.run", lambda *_: few)
+    settings = {"safe": 0.5, "interesting": 0.9}
+    kept = replace(read(tmp_path)[2], work=Filter(inputs=(), thresholds=settings))
+    with pytest.raises(UserError, match=r"27 of 60,000 turns kept.*safe 0.50 by 46,846, interesting 0.90 by 51,286"):
+        stages.run([kept], lambda name, values: None)
+    few.kept = 300
+    assert stages.run([kept], lambda name, values: None) == kept.directory
 
 
 # ---- rows that a recipe names
