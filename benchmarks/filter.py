@@ -1,64 +1,86 @@
-"""The filter job beside judging one reply after another: the same turns, the same model, in one run.
+"""The filter job beside one reply after another and one judgement after another: the same turns, model and run.
 
-python benchmarks/filter.py DIALOGS.jsonl.xz [--model DIR] [--turns 4096] [--singly 200]
+python benchmarks/filter.py DIALOGS.jsonl.xz [--model DIR] [--turns 2048] [--singly 100]
 """
 
 import argparse
 import tempfile
 import time
-from collections import Counter
-from itertools import islice
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from openlamda.corpus.readers import read_jsonl
 from openlamda.dialog.bulk import judge_rows
-from openlamda.dialog.filter import Job, run, turns_of
+from openlamda.dialog.filter import Job, run
+from openlamda.dialog.judge import Judges, probability, score_name
+from openlamda.dialog.lamda import Lamda
+from openlamda.engine.base import LanguageModel
 from openlamda.loading import SHIPPED, WINDOW, load, parts
+from openlamda.text.dialog import dialog_from_json
+from openlamda.text.grammar import Grammar
+from openlamda.text.tokenizer import Symbol
+
+Rows = list[dict[str, Any]]
+Scores = list[dict[str, float]]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("dialogs", type=Path)
     parser.add_argument("--model", type=Path, default=SHIPPED)
-    parser.add_argument("--turns", type=int, default=4096)
-    parser.add_argument("--singly", type=int, default=200)
+    parser.add_argument("--turns", type=int, default=2048)
+    parser.add_argument("--singly", type=int, default=100, help="turns that are judged in the slower ways")
     args = parser.parse_args()
 
     lamda = load(args.model)
-    rows = [
-        (
-            turn.id,
-            {"context": [{"role": t.author, "text": t.text} for t in turn.context.turns], "response": turn.response},
-        )
-        for turn in islice(turns_of([args.dialogs], Counter()), args.singly)
-    ]
-    list(judge_rows(rows[:20], lamda))  # compiles
-    began = time.perf_counter()
-    singly = list(judge_rows(rows, lamda))
-    one_by_one = len(rows) / (time.perf_counter() - began)
-
     engine, tokenizer, judges = parts(args.model)
-    everything = dict.fromkeys((name for name in judges.thresholds if name != "grounded"), 0.0)
-    seconds = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for name, turns in (("compiles", 64), ("job", args.turns)):
-            job = Job((), "", everything, WINDOW, turns)
-            began = time.perf_counter()
-            run(Path(folder) / name, [args.dialogs], engine, tokenizer, judges, job)
-            seconds[name] = time.perf_counter() - began
-        first = read_jsonl(Path(folder) / "job" / "turns-00000.jsonl.gz")
-        bulk = {row["id"]: row["scores"] for row in first}
-    together = args.turns / seconds["job"]
-    apart = [
-        abs(scores[name] - bulk[place][name])
-        for (place, _), scores in zip(rows, (row["scores"] for row in singly), strict=True)
-        if place in bulk
-        for name in bulk[place]
-    ]
-    print(
-        f"one by one {one_by_one:8.1f} turns/s\nfilter     {together:8.1f} turns/s   {together / one_by_one:.1f} times"
-    )
-    print(f"scores differ by {max(apart):.1e} at most, over {len(apart)}")
+    asked = [name for name in judges.attributes if name != "grounded"]
+    everything = {score_name(name): 0.0 for name in asked}
+
+    def job(folder: str, turns: int) -> Rows:
+        run(Path(folder), [args.dialogs], engine, tokenizer, judges, Job((), "", everything, WINDOW, turns))
+        return [row for path in sorted(Path(folder).glob("turns-*.gz")) for row in read_jsonl(path)]
+
+    with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
+        rows = job(first, min(64, args.turns))  # compiles
+        began = time.perf_counter()
+        rows = job(second, args.turns)
+        together = args.turns / (time.perf_counter() - began)
+    few = rows[:: max(1, len(rows) // args.singly)][: args.singly]  # from all over the file
+    grammar = Grammar(tokenizer.encode)
+    ways: dict[str, Callable[[Rows], Scores]] = {
+        "a reply at a time": lambda rows: replies(rows, lamda),
+        "a judgement at a time": lambda rows: alone(rows, asked, engine, grammar, judges),
+    }
+    print(f"job                    {together:8.1f} turns/s")
+    for name, judge in ways.items():
+        judge(few)  # compiles every shape that it will meet
+        began = time.perf_counter()
+        found = judge(few)
+        rate = len(few) / (time.perf_counter() - began)
+        apart = max(abs(row["scores"][n] - p) for row, ps in zip(few, found, strict=True) for n, p in ps.items())
+        print(
+            f"{name:22} {rate:8.1f} turns/s, the job {together / rate:.1f} times; scores differ by {apart:.1e} at most"
+        )
+
+
+def replies(rows: Rows, lamda: Lamda) -> Scores:
+    """All attributes at once, over what the engine keeps of a text that it has read."""
+    return [row["scores"] for row in judge_rows(((row["id"], row) for row in rows), lamda)]
+
+
+def alone(rows: Rows, attributes: list[str], engine: LanguageModel, grammar: Grammar, judges: Judges) -> Scores:
+    """Each reply and attribute a text of its own. One attribute after another goes through all rows, so that no text
+    begins as one of the last few that the engine has read.
+    """
+    found: Scores = [{} for _ in rows]
+    for name in attributes:
+        for row, scores in zip(rows, found, strict=True):
+            text = grammar.judge(dialog_from_json(row["context"], row["id"]), row["response"], name).tokens
+            yes, no = (logprobs[0] for logprobs in engine.score(text, [(Symbol.YES,), (Symbol.NO,)]))
+            scores[score_name(name)] = probability(yes - no, name, judges)
+    return found
 
 
 if __name__ == "__main__":

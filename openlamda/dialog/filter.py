@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,8 +22,8 @@ from openlamda.corpus.readers import read_lines
 from openlamda.corpus.rows import Talk
 from openlamda.corpus.shapes import read_row
 from openlamda.dialog.judge import Judges, probability, score_name
-from openlamda.dialog.roles import Role, pin
-from openlamda.engine.base import BulkRater
+from openlamda.dialog.stretches import contexts
+from openlamda.engine.base import BulkRater, TextTree, Tokens
 from openlamda.errors import UserError
 from openlamda.text.dialog import Dialog
 from openlamda.text.grammar import Grammar
@@ -37,11 +37,21 @@ BINS = 50  # of a score's histogram
 
 @dataclass(frozen=True)
 class Turned:
-    """A turn and what it answers."""
+    """A turn of a dialog that answers something."""
 
     id: str
-    context: Dialog
-    response: str
+    dialog: Dialog
+    number: int
+
+    @property
+    def context(self) -> Dialog:
+        """All that was said before."""
+        return Dialog(self.dialog.turns[: self.number])
+
+    @property
+    def response(self) -> str:
+        """What the turn says."""
+        return self.dialog.turns[self.number].text
 
 
 @dataclass
@@ -105,10 +115,9 @@ def turns_of(paths: Iterable[Path], counts: Counter[str]) -> Iterator[Turned]:
             if not isinstance(read, Talk):
                 counts["rows that are no dialog"] += 1
                 continue
-            turns = read.dialog.turns
-            for n, turn in enumerate(turns):
+            for n, turn in enumerate(read.dialog.turns):
                 if n and turn.author == "agent":
-                    yield Turned(f"{read.id}#{n}", Dialog(turns[:n]), turn.text)
+                    yield Turned(f"{read.id}#{n}", read.dialog, n)
 
 
 def run(
@@ -121,7 +130,8 @@ def run(
     batch_rows: int = 16,
     report: Callable[[Counts], None] = lambda counts: None,
 ) -> Counts:
-    """Judge every turn, keep those that reach every threshold; an unfinished job in `directory` goes on.
+    """Judge every turn, keep those that reach every threshold; an unfinished job in `directory` goes on. A dialog's
+    contexts are cut by `stretches.contexts`, and what they share is read once.
 
     Raises UserError where the directory holds another job's work, where a threshold
     has no judge, or for a row that cannot be read.
@@ -182,16 +192,16 @@ def _judged(
     counts = Counts(seen=len(turns), histograms={score_name(name): [0] * BINS for name in attributes})
     left_out, below = Counter[str](), Counter[str]()
     judged, texts = [], []
-    for turn in turns:
-        context = pin(Role(), turn.context, size, job.window)
+    between = grammar.judge(Dialog()).tokens
+    for turn, context in _shown(turns, size, job.window):
         reply = grammar.reply(turn.response)
         if not reply or len(reply) > REPLY_TOKENS:
             left_out["empty replies" if not reply else f"replies of more than {REPLY_TOKENS} tokens"] += 1
             continue
         judged.append((turn, context))
-        texts.append(grammar.judge(context).tokens + reply)
+        texts.append((grammar.context(context).tokens, between + reply))
     kept = []
-    rated = rater.rate_all(texts, questions, Symbol.YES, Symbol.NO, batch_rows)
+    rated = rater.rate_all(trees_of(texts), questions, Symbol.YES, Symbol.NO, batch_rows)
     for (turn, context), gaps in zip(judged, rated, strict=True):
         found = {score_name(n): probability(gap, n, judges) for n, gap in zip(attributes, gaps, strict=True)}
         for name, score in found.items():
@@ -204,6 +214,28 @@ def _judged(
             kept.append({"id": turn.id, "context": said, "response": turn.response, "scores": found})
     counts.left_out, counts.below = dict(left_out), dict(below)
     return counts, kept
+
+
+def _shown(turns: Iterable[Turned], size: Callable[[Dialog], int], window: int) -> Iterator[tuple[Turned, Dialog]]:
+    """Each turn with the context that is judged with it."""
+    for _, group in groupby(turns, key=lambda turn: id(turn.dialog)):
+        of_dialog = {turn.number: turn for turn in group}
+        dialog = next(iter(of_dialog.values())).dialog  # whole: its stretches do not depend on where a chunk begins
+        for number, context in contexts(dialog.turns, size, window):
+            if number in of_dialog:
+                yield of_dialog[number], context
+
+
+def trees_of(texts: Iterable[tuple[Tokens, Tokens]]) -> list[TextTree]:
+    """Contexts and what follows each; a context that goes on from the one before shares its beginning."""
+    trees: list[TextTree] = []
+    for context, after in texts:
+        branch = (len(context), after)
+        if trees and context[: len(trees[-1].trunk)] == trees[-1].trunk:
+            trees[-1] = TextTree(context, (*trees[-1].branches, branch))
+        else:
+            trees.append(TextTree(context, (branch,)))
+    return trees
 
 
 def files_of(paths: Iterable[Path], patterns: Sequence[str]) -> list[Path]:

@@ -67,13 +67,21 @@ def rate_by_score(
     return [[next(last) - next(last) for _ in questions] for _ in replies]
 
 
+@dataclass(frozen=True)
+class TextTree:
+    """Texts that begin alike. A branch (n, tokens) is the text of the trunk's first n tokens and then its own."""
+
+    trunk: Tokens
+    branches: tuple[tuple[int, Tokens], ...]
+
+
 class BulkRater(Protocol):
     """Rates very many texts, each by itself."""
 
     def rate_all(
-        self, texts: Sequence[Tokens], questions: Sequence[Tokens], yes: int, no: int, batch_rows: int
+        self, trees: Sequence[TextTree], questions: Sequence[Tokens], yes: int, no: int, batch_rows: int
     ) -> Sequence[Sequence[float]]:
-        """As `LanguageModel.rate` after each text, of at most 512 tokens. Equal bits whatever is rated together, in
-        whatever batches of rows.
+        """As `LanguageModel.rate` after each branch of each tree, texts of at most 448 tokens. Equal bits for the same
+        trees, in whatever batches of rows.
         """
         ...

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from openlamda.engine import bulk
-from openlamda.engine.base import Candidate, Sampling, Tokens
+from openlamda.engine.base import Candidate, Sampling, TextTree, Tokens
 from openlamda.engine.decode import Cache, draw, empty_cache, extend, extend_each, gaps_of, logprobs_of
 from openlamda.model.config import ModelConfig
 from openlamda.model.params import Params
@@ -128,10 +128,10 @@ class LocalModel:
         return [gaps_CN[known.place[reply], ends].tolist() for reply in replies]
 
     def rate_all(
-        self, texts: Sequence[Tokens], questions: Sequence[Tokens], yes: int, no: int, batch_rows: int
+        self, trees: Sequence[TextTree], questions: Sequence[Tokens], yes: int, no: int, batch_rows: int
     ) -> Sequence[Sequence[float]]:
-        """The gap of `yes` and `no` for each text and question (engine/bulk.py)."""
-        return bulk.rate_all(self._params, self.config, texts, questions, yes, no, batch_rows).tolist()
+        """The gap of `yes` and `no` for each branch and question (engine/bulk.py)."""
+        return bulk.rate_all(self._params, self.config, trees, questions, yes, no, batch_rows).tolist()
 
     def _read_replies(self, prefix: Tokens, replies: Sequence[Tokens], cache: Cache) -> "Read":
         """Keys and values of given replies, as `sample` leaves those of drawn ones."""

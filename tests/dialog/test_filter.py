@@ -3,20 +3,27 @@
 import gzip
 import json
 import lzma
+import random
 import runpy
 import subprocess
 import sys
 import time
 import tracemalloc
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from openlamda.corpus.kept import KeptTurns
 from openlamda.corpus.readers import read_jsonl
-from openlamda.dialog.filter import Counts, files_of, model_hash, run, turns_of
+from openlamda.dialog.filter import Counts, files_of, model_hash, run, trees_of, turns_of
+from openlamda.dialog.judge import probability
+from openlamda.dialog.stretches import contexts
+from openlamda.engine.base import TextTree
 from openlamda.errors import UserError
+from openlamda.text.dialog import Dialog, Turn, dialog_from_json
+from openlamda.text.grammar import Grammar
 
 SCRIPT = Path(__file__).with_name("filter_job.py")
 JUDGES, Rater, job = (runpy.run_path(str(SCRIPT))[name] for name in ("JUDGES", "Rater", "job"))
@@ -56,6 +63,61 @@ def test_kept_turns_reach_every_threshold_and_all_are_counted(tmp_path, source, 
         "sensible": counts.seen,
         "safe": counts.seen,
     }
+
+
+def test_contexts_of_a_stretch_begin_alike_and_a_new_one_is_half_a_window():
+    rng = random.Random(5)
+    turns = tuple(Turn(("user", "agent")[n % 2], chr(500 + n) * rng.choice((1, 5, 9, 20, 70))) for n in range(400))
+    found = dict(contexts(turns, letters, 60))
+    assert list(found) == list(range(1, 400, 2))
+    moved = 0
+    for n, context in found.items():
+        assert letters(context) <= 60 and turns[n - 1].text.endswith(context.turns[-1].text)
+        grown = (found[n - 2].turns if n > 1 else ()) + turns[max(0, n - 2) : n]
+        if letters(Dialog(grown)) <= 60:  # the beginning stays as long as it can
+            assert context.turns == grown
+            continue
+        moved += 1
+        kept = len(context.turns)
+        if letters(Dialog(turns[n - 1 : n])) > 30:
+            assert kept == 1 and letters(context) == min(60, letters(Dialog(turns[n - 1 : n])))
+        else:
+            assert context.turns == turns[n - kept : n] and letters(context) <= 30
+            assert kept == n or letters(Dialog(turns[n - kept - 1 : n])) > 30
+    assert 20 < moved < 180
+
+
+def letters(dialog: Dialog) -> int:
+    return sum(1 + len(turn.text) for turn in dialog.turns)
+
+
+def test_a_context_that_goes_on_shares_its_beginning():
+    texts = [((1, 2), (9,)), ((1, 2, 3), (8, 7)), ((2, 3), (9,)), ((2, 3), (5,)), ((2,), (5,))]
+    trees = trees_of(texts)
+    assert trees == [
+        TextTree((1, 2, 3), ((2, (9,)), (3, (8, 7)))),
+        TextTree((2, 3), ((2, (9,)), (2, (5,)))),
+        TextTree((2,), ((1, (5,)),)),
+    ]
+    read = [(tree.trunk[:fork], own) for tree in trees for fork, own in tree.branches]
+    assert read == texts
+
+
+def test_what_is_kept_says_what_was_judged_wherever_a_chunk_ends(tmp_path, source, tokenizer):
+    """Ratings of the texts in the kept rows, one by one, are the scores in them; chunks cut dialogs anywhere."""
+    everything = job(thresholds={"safe": 0.0})
+    grammar = Grammar(tokenizer.encode)
+    for chunk in (3, 7, 50):
+        run(tmp_path / f"{chunk}", [source], Rater(), tokenizer, JUDGES, replace(everything, chunk=chunk))
+    rows = [[row for path in sorted((tmp_path / f"{n}").glob("*.gz")) for row in read_jsonl(path)] for n in (3, 7, 50)]
+    assert rows[0] == rows[1] == rows[2] and len(rows[0]) > 120
+    for row in rows[0]:
+        text = grammar.judge(dialog_from_json(row["context"], "")).tokens + grammar.reply(row["response"])
+        ((sensible, unsafe),) = Rater().rate_all([TextTree(text, ((len(text), ()),))], [], 0, 0, 1)
+        assert row["scores"] == {
+            "sensible": probability(sensible, "sensible", JUDGES),
+            "safe": probability(unsafe, "unsafe", JUDGES),
+        }
 
 
 def test_a_job_that_is_killed_again_and_again_ends_as_if_it_had_not_been(tmp_path, source, tokenizer):

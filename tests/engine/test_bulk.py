@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from openlamda.engine import bulk
+from openlamda.engine.base import TextTree
+from openlamda.engine.packing import ROW_TEXTS, ROW_TOKENS, TEXT_TOKENS, pack
 from openlamda.model import params as weights
 from openlamda.model import transformer
 from openlamda.model.config import ModelConfig
@@ -15,47 +17,107 @@ QUESTIONS = [(4,), (5, 6), (5, 7)]
 PARAMS = weights.init(TINY, jax.random.key(3))
 
 
-def texts(count: int, longest: int) -> list[tuple[int, ...]]:
+def trees(count: int, trunk: int, branch: int, branches: int = 5) -> list[TextTree]:
+    """Of all sizes up to these, forks anywhere, in any order, several at one place."""
     rng = np.random.default_rng(count)
-    return [tuple(rng.integers(2, 50, rng.integers(1, longest)).tolist()) for _ in range(count)]
+
+    def some(least: int, most: int) -> tuple[int, ...]:
+        return tuple(rng.integers(2, 50, rng.integers(least, most + 1)).tolist())
+
+    def tree() -> TextTree:
+        own = some(0, trunk)
+        forks = rng.integers(0, len(own) + 1, rng.integers(1, branches + 1)).tolist()
+        return TextTree(own, tuple((fork, some(int(fork == 0), branch)) for fork in forks))
+
+    return [tree() for _ in range(count)]
+
+
+def texts(asked: list[TextTree]) -> list[tuple[int, ...]]:
+    return [tree.trunk[:fork] + own for tree in asked for fork, own in tree.branches]
+
+
+def plain(asked: list[TextTree], question: tuple[int, ...]) -> np.ndarray:
+    whole = [text + question for text in texts(asked)]
+    rows = np.zeros((64, TEXT_TOKENS + 2), np.int32)  # one shape, compiled once; what follows is not seen
+    for row, text in zip(rows, whole, strict=False):
+        row[: len(text)] = text
+    hidden = transformer.forward(PARAMS, jnp.asarray(rows), jnp.ones_like(rows), TINY)
+    logits = transformer.logits(PARAMS, hidden)
+    ends = np.array([len(text) - 1 for text in whole])
+    at = np.arange(len(whole)), ends
+    return np.asarray(logits[*at, 2] - logits[*at, 3])
 
 
 def test_ratings_equal_a_plain_forward():
-    asked = [*texts(7, 200), (9,) * bulk.ROW_TOKENS, (3,)]
+    full = TextTree((9,) * 400, ((400, (3,) * 48), (0, (8,)), (1, ()), (400, ()), (17, (9,) * 300)))
+    asked = [*trees(14, 160, 120), full, TextTree((), ((0, (7,) * TEXT_TOKENS),)), TextTree((4, 5), ())]
+    assert 30 < len(texts(asked)) <= 64
     found = bulk.rate_all(PARAMS, TINY, asked, QUESTIONS, 2, 3, batch_rows=2)
-    assert found.shape == (9, 3)
+    assert found.shape == (len(texts(asked)), 3)
     for question, gaps in zip(QUESTIONS, found.T, strict=True):
-        rows = np.zeros((9, bulk.ROW_TOKENS + 2), np.int32)  # one shape, compiled once; what follows is not seen
-        for row, text in zip(rows, asked, strict=True):
-            row[: len(text + question)] = text + question
-        hidden = transformer.forward(PARAMS, jnp.asarray(rows), jnp.ones_like(rows), TINY)
-        logits = transformer.logits(PARAMS, hidden)
-        ends = np.array([len(text + question) - 1 for text in asked])
-        plain = logits[np.arange(9), ends, 2] - logits[np.arange(9), ends, 3]
-        np.testing.assert_allclose(gaps, plain, atol=1e-4)
+        np.testing.assert_allclose(gaps, plain(asked, question), atol=1e-4)
+
+
+def test_a_text_is_rated_alike_as_a_branch_and_alone():
+    asked = trees(12, 120, 60)
+    alone = [TextTree((), ((0, text),)) for text in texts(asked)]
+    together, apart = (bulk.rate_all(PARAMS, TINY, some, QUESTIONS, 2, 3, batch_rows=8) for some in (asked, alone))
+    np.testing.assert_allclose(together, apart, atol=1e-4)
 
 
 def test_ratings_are_the_same_bits_for_any_batch():
-    asked = texts(60, 300)
+    asked = trees(40, 160, 60)
     first, *others = (bulk.rate_all(PARAMS, TINY, asked, QUESTIONS, 2, 3, batch_rows=n) for n in (1, 2, 5, 32))
     for other in others:
         np.testing.assert_array_equal(first, other)
 
 
 def test_every_text_is_packed_once():
-    asked = texts(200, 90)
-    places, rows = bulk.pack(asked, QUESTIONS)
-    assert len({tuple(place) for place in places.tolist()}) == 200 and places[:, 1].max() < bulk.ROW_TEXTS
-    for text, (row, place) in zip(asked, places, strict=True):
-        assert tuple(rows.tokens_RT[row][rows.segments_RT[row] == place + 1]) == text
-    filled_R, texts_R = (rows.segments_RT > 0).mean(axis=1), rows.segments_RT.max(axis=1)
-    assert all(
-        filled_R[:-1][texts_R[:-1] < bulk.ROW_TEXTS] > 0.95
-    )  # every row but the last is full of one or the other
+    """Going up from where each text's questions are asked, one finds the text; questions see themselves alone."""
+    asked = trees(120, 100, 40)
+    places, rows = pack(asked, QUESTIONS)
+    assert len({tuple(place) for place in places.tolist()}) == len(texts(asked)) and places[:, 1].max() < ROW_TEXTS
+    ends = rows.end_RE.reshape(len(rows.end_RE), ROW_TEXTS, len(QUESTIONS))
+    for text, (row, place) in zip(texts(asked), places, strict=True):
+        tokens, depth, run, branch, trunk, fork = (cells[row] for cells in rows[:6])
+        for question, end in zip(QUESTIONS, ends[row, place], strict=True):
+            above = (run == trunk[end]) & (depth < fork[end]), run == branch[end], run == run[end]
+            assert tuple(np.concatenate([tokens[seen] for seen in above])) == text + question
+            np.testing.assert_array_equal(
+                np.concatenate([depth[seen] for seen in above]), np.arange(len(text + question))
+            )
+    texts_R = np.bincount(places[:, 0])
+    full = (rows.run_RT > 0).mean(axis=1)[:-1][texts_R[:-1] < ROW_TEXTS]
+    assert full.mean() > 0.95  # every row but the last is full of tokens or of texts
+
+
+def test_a_tree_that_no_row_holds_is_read_in_pieces():
+    wide = TextTree((9,) * 100, tuple((100, (n,) * 30) for n in range(2, 40)))
+    many = TextTree((9, 8), tuple((2, (n,)) for n in range(2, 40)))
+    places, rows = pack([wide, many], QUESTIONS)
+    assert len(places) == 76 and rows.tokens_RT.shape[1] == ROW_TOKENS
+    found = bulk.rate_all(PARAMS, TINY, [wide, many], QUESTIONS[:1], 2, 3, batch_rows=4)
+    for tree, gaps in zip((wide, many), np.split(found[:, 0], 2), strict=True):
+        np.testing.assert_allclose(gaps, plain([tree], QUESTIONS[0]), atol=1e-4)
+
+
+def test_rows_have_room_for_long_questions():
+    questions = [tuple(range(2, 50)), tuple(range(10, 50))]
+    _, rows = pack([TextTree((), ((0, (7,) * TEXT_TOKENS),))], questions)
+    assert rows.tokens_RT.shape == (1, ROW_TOKENS + 64) and (rows.run_RT > 0).sum() == TEXT_TOKENS + 88
 
 
 def test_no_texts_and_impossible_ones():
-    assert bulk.rate_all(PARAMS, TINY, [], QUESTIONS, 2, 3, batch_rows=4).shape == (0, 3)
-    for text in ((), (5,) * (bulk.ROW_TOKENS + 1)):
-        with pytest.raises(ValueError, match="expected texts of 1 to 512 tokens"):
-            bulk.rate_all(PARAMS, TINY, [text], QUESTIONS, 2, 3, batch_rows=4)
+    for none in ([], [TextTree((5,), ())]):
+        assert bulk.rate_all(PARAMS, TINY, none, QUESTIONS, 2, 3, batch_rows=4).shape == (0, 3)
+    for fork, own, wrong in (
+        (0, (), "a text of 0 tokens, expected 1 to 448"),
+        (1, (5,) * TEXT_TOKENS, "a text of 449 tokens, expected 1 to 448"),
+        (2, (5,), "forks after 2 tokens, expected 0 to 1"),
+        (-1, (5,), "forks after -1 tokens, expected 0 to 1"),
+    ):
+        with pytest.raises(ValueError, match=wrong):
+            bulk.rate_all(PARAMS, TINY, [TextTree((5,), ((fork, own),))], QUESTIONS, 2, 3, batch_rows=4)
+    for questions in ([], [(4,), ()]):
+        with pytest.raises(ValueError, match="expected questions of one token or more"):
+            bulk.rate_all(PARAMS, TINY, [TextTree((5,), ((1, ()),))], questions, 2, 3, batch_rows=4)

@@ -1,0 +1,136 @@
+"""Trees of texts in rows of one length, each branch followed by all its questions.
+
+Takes ids, gives arrays; knows nothing of models. Axes: R rows, T tokens of a row, E last tokens of a row's questions,
+N runs: a trunk, a branch or a question.
+"""
+
+from collections.abc import Sequence
+from itertools import count
+from typing import NamedTuple
+
+import numpy as np
+
+from openlamda.engine.base import TextTree, Tokens
+
+TEXT_TOKENS = 448  # of the longest text; its questions find room beside it
+ROW_TOKENS = 512  # more where the questions are longer than 64 tokens
+ROW_TEXTS = 16  # at most in one row
+
+
+class Rows(NamedTuple):
+    """Packed trees. A row is made of runs: a trunk, a branch or a question; run 0 is padding."""
+
+    tokens_RT: np.ndarray
+    depth_RT: np.ndarray  # in its tree
+    run_RT: np.ndarray
+    branch_RT: np.ndarray  # the run that a question follows, else its own
+    trunk_RT: np.ndarray  # the run that a branch and its questions follow
+    fork_RT: np.ndarray  # how much of that run they see
+    end_RE: np.ndarray  # the places of the questions' last tokens
+
+
+class Piece(NamedTuple):
+    """As much of a tree as one row holds: some of its branches, and the trunk as far as they need it."""
+
+    tree: TextTree
+    trunk: int
+    first: int  # number of its first branch among all branches of all trees
+    branches: tuple[tuple[int, Tokens], ...]
+    size: int  # tokens, with the questions
+
+
+def pack(trees: Sequence[TextTree], questions: Sequence[Tokens], multiple: int = 1) -> tuple[np.ndarray, Rows]:
+    """The row and the place in it of each branch [branches, 2], and the rows, a multiple of so many.
+
+    ValueError for no questions or an empty one, for a fork beyond its trunk, and for a text that is empty or longer
+    than TEXT_TOKENS.
+    """
+    if not questions or not all(questions):
+        raise ValueError("expected questions of one token or more")
+    asked = [len(question) for question in questions]
+    T = ROW_TOKENS + -(-max(0, sum(asked) - (ROW_TOKENS - TEXT_TOKENS)) // 64) * 64
+    pieces: list[Piece] = []
+    total = 0
+    for tree in trees:
+        pieces += _pieces(tree, sum(asked), T, total)
+        total += len(tree.branches)
+    rows = _first_fit(pieces, T)
+    R = -(-len(rows) // multiple) * multiple
+    cells = [np.zeros(R * T, np.int32) for _ in range(6)]
+    end_RE = np.zeros((R, ROW_TEXTS, len(asked)), np.int32)
+    places = np.zeros((total, 2), np.int64)
+    if total:
+        tokens, runs, branches = _runs(rows, questions, T)
+        start_N, size_N, *values = np.array(runs).T
+        after = np.arange(len(tokens)) - np.repeat(np.cumsum(size_N) - size_N, size_N)
+        where = np.repeat(start_N, size_N) + after
+        for cell, value in zip(cells, (tokens, *(np.repeat(value_N, size_N) for value_N in values)), strict=True):
+            cell[where] = value
+        cells[1][where] += after
+        number, row, place, end = np.array(branches).T
+        places[number] = np.stack([row, place], axis=1)
+        end_RE[row, place] = end[:, None] + np.cumsum(asked) - 1
+    return places, Rows(*(cell.reshape(R, cell.size // max(R, 1)) for cell in (*cells, end_RE)))
+
+
+def _pieces(tree: TextTree, asked: int, T: int, first: int) -> list[Piece]:
+    """The tree whole, or where it is too large for a row, in pieces of as many branches as fit."""
+    pieces: list[Piece] = []
+    start = trunk = size = 0
+    for n, (fork, branch) in enumerate(tree.branches):
+        if not 0 <= fork <= len(tree.trunk):
+            raise ValueError(f"a branch that forks after {fork} tokens, expected 0 to {len(tree.trunk)}")
+        if not 0 < fork + len(branch) <= TEXT_TOKENS:
+            raise ValueError(f"a text of {fork + len(branch)} tokens, expected 1 to {TEXT_TOKENS}")
+        if n > start and (max(trunk, fork) + size + len(branch) + asked > T or n - start == ROW_TEXTS):
+            pieces.append(Piece(tree, trunk, first + start, tree.branches[start:n], trunk + size))
+            start, trunk, size = n, 0, 0
+        trunk, size = max(trunk, fork), size + len(branch) + asked
+    if tree.branches:
+        pieces.append(Piece(tree, trunk, first + start, tree.branches[start:], trunk + size))
+    return pieces
+
+
+def _first_fit(pieces: list[Piece], T: int) -> list[list[Piece]]:
+    """The pieces of each row: the largest first, each into the first row that has room."""
+    rows: list[list[Piece]] = []
+    left: list[list[int]] = []  # tokens and texts
+    for piece in sorted(pieces, key=lambda piece: -piece.size):
+        texts = len(piece.branches)
+        row = next((r for r, (room, more) in enumerate(left) if room >= piece.size and more >= texts), None)
+        if row is None:
+            row = len(rows)
+            rows.append([])
+            left.append([T, ROW_TEXTS])
+        rows[row].append(piece)
+        left[row][0] -= piece.size
+        left[row][1] -= texts
+    return rows
+
+
+def _runs(rows: list[list[Piece]], questions: Sequence[Tokens], T: int):
+    """All tokens; of each run its start among the places of all rows, its size, and its first token's cells but the
+    token; of each branch its number, row, place in it, and the place where its questions begin.
+    """
+    tokens: list[int] = []
+    runs: list[tuple[int, ...]] = []
+    branches: list[tuple[int, ...]] = []
+    asked = [token for question in questions for token in question]
+    for row, pieces in enumerate(rows):
+        at, place, numbers = row * T, count(), count(1)
+        for piece in pieces:
+            trunk = next(numbers)
+            runs.append((at, piece.trunk, 0, trunk, trunk, 0, 0))
+            tokens += piece.tree.trunk[: piece.trunk]
+            at += piece.trunk
+            for number, (fork, branch) in enumerate(piece.branches, piece.first):
+                own, depth = next(numbers), fork + len(branch)
+                runs.append((at, len(branch), fork, own, own, trunk, fork))
+                tokens += branch
+                tokens += asked
+                at += len(branch)
+                branches.append((number, row, next(place), at - row * T))
+                for question in questions:
+                    runs.append((at, len(question), depth, next(numbers), own, trunk, fork))
+                    at += len(question)
+    return tokens, runs, branches
