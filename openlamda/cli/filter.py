@@ -45,7 +45,7 @@ def filter(
     turns
         Stop after so many turns.
     batch_rows
-        Rows of 512 tokens that are handed over at once. The kept turns do not depend on it.
+        Rows of 512 tokens that are under way at once. The kept turns do not depend on it.
     json
         Print the counts as one JSON object.
     quiet

@@ -1,8 +1,8 @@
 """Ratings of very many texts, packed as trees into rows (packing.py): a token sees its ancestors alone.
 
-What a row gives does not depend on how many rows are computed together: two go side by side through the same compiled
-code, always. Knows ids, nothing of dialogs. Axes: R rows, T tokens of a row, t of a block of queries, S keys, E last
-tokens of a row's questions, X places of texts, Q questions, B 1, D model, H heads.
+Each row is a computation of its own by the same compiled code, so its bits are the same in any company. Rows go side by
+side, since many of XLA's operations keep only one core of a CPU busy. Knows ids, nothing of dialogs. Axes: R rows,
+T tokens of a row, t of a block of queries, S keys, X places of texts, Q questions, E X times Q, B 1, D model, H heads.
 """
 
 from collections.abc import Sequence
@@ -14,14 +14,13 @@ import numpy as np
 
 from openlamda.engine.base import TextTree, Tokens
 from openlamda.engine.decode import gaps_of
-from openlamda.engine.packing import ROW_TEXTS, Rows, pack
+from openlamda.engine.packing import Rows, pack
 from openlamda.model import transformer
 from openlamda.model.attention import HIDDEN, attend, distance_buckets
 from openlamda.model.config import ModelConfig
 from openlamda.model.params import Params
 
 BLOCK = 128  # queries that are attended from at once
-SIDE_BY_SIDE = 2  # rows that do not wait for each other: many of XLA's operations keep only one core of a CPU busy
 
 
 def rate_all(
@@ -37,31 +36,23 @@ def rate_all(
 
     The same for any `batch_rows`, bit for bit. ValueError for what `pack` refuses.
     """
-    places, rows = pack(trees, questions, SIDE_BY_SIDE)
-    R = len(rows.tokens_RT)
-    if not R:
+    places, rows = pack(trees, questions)
+    rate = partial(rate_row, params, yes=jnp.int32(yes), no=jnp.int32(no), config=config)
+    gaps_RXQ: list[jax.Array] = []
+    for n in range(len(rows.tokens_RT)):
+        if n >= batch_rows:
+            gaps_RXQ[n - batch_rows].block_until_ready()
+        gaps_RXQ.append(rate(Rows(*(cells[n] for cells in rows))))  # not waited for: each core takes a row
+    if not gaps_RXQ:
         return np.zeros((0, len(questions)), np.float32)
-    batch_rows = -(-batch_rows // SIDE_BY_SIDE) * SIDE_BY_SIDE
-    rate = partial(rate_rows, params, yes=jnp.int32(yes), no=jnp.int32(no), config=config)
-    gaps_RE: list[np.ndarray] = []
-    for first in range(0, R, batch_rows):
-        starts = range(first, min(first + batch_rows, R), SIDE_BY_SIDE)
-        parts = [rate(Rows(*(cells[n : n + SIDE_BY_SIDE] for cells in rows))) for n in starts]  # not waited for
-        gaps_RE += map(np.asarray, parts)
-    gaps_RXQ = np.concatenate(gaps_RE).reshape(R, ROW_TEXTS, len(questions))
-    return gaps_RXQ[places[:, 0], places[:, 1]]
+    return np.stack([np.asarray(gaps_XQ) for gaps_XQ in gaps_RXQ])[places[:, 0], places[:, 1]]
 
 
 @partial(jax.jit, static_argnames="config")
-def rate_rows(params: Params, rows: Rows, yes: jax.Array, no: jax.Array, *, config: ModelConfig) -> jax.Array:
-    """The gap after each last token of the questions [R, E], row by row: one compiled form whatever stands in them."""
-    apart = (Rows(*(cells[r] for cells in rows)) for r in range(len(rows.tokens_RT)))
-    return jnp.stack([gaps_of(params, _rate_row(params, row, config), yes, no) for row in apart])
-
-
-def _rate_row(params: Params, row: Rows, config: ModelConfig) -> jax.Array:
-    """Hidden states [E, D] of the questions' last tokens."""
-    tokens_T, depth_T, run_T, branch_T, trunk_T, fork_T, end_E = map(jnp.asarray, row)
+def rate_row(params: Params, row: Rows, yes: jax.Array, no: jax.Array, *, config: ModelConfig) -> jax.Array:
+    """The gap after each question of the texts at each place of a row [X, Q]."""
+    tokens_T, depth_T, run_T, branch_T, trunk_T, fork_T, end_XQ = row
+    end_E = end_XQ.reshape(-1)
     T = len(tokens_T)
     distance_TT = depth_T[:, None] - depth_T
     sees_own_TT = ((run_T == run_T[:, None]) | (run_T == branch_T[:, None])) & (distance_TT >= 0)
@@ -87,7 +78,9 @@ def _rate_row(params: Params, row: Rows, config: ModelConfig) -> jax.Array:
     x_BTD, _ = jax.lax.scan(
         block, params["embed"][tokens_T][None], body, unroll=config.num_layers <= transformer.UNROLLED
     )
-    query, key, value = transformer.project(x_BTD, last)  # nothing follows that would read the other tokens again
-    mixed = attend(query[:, :, end_E], key, value, table(last)[:, bucket_TT[end_E]])
-    x_BED = transformer.close_block(x_BTD[:, end_E], mixed, last, config)
-    return transformer.rms_norm(x_BED, params["norm_final"])[0]
+    asked_BED = x_BTD[:, end_E]  # nothing follows the last layer that would read the other tokens again
+    (query, _, _), (_, key, value) = transformer.project(asked_BED, last), transformer.project(x_BTD, last)
+    mixed = attend(query, key, value, table(last)[:, bucket_TT[end_E]])
+    x_BED = transformer.close_block(asked_BED, mixed, last, config)
+    hidden_XQD = transformer.rms_norm(x_BED, params["norm_final"]).reshape(*end_XQ.shape, -1)
+    return gaps_of(params, hidden_XQD, yes, no)

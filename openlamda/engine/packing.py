@@ -1,7 +1,7 @@
 """Trees of texts in rows of one length, each branch followed by all its questions.
 
-Takes ids, gives arrays; knows nothing of models. Axes: R rows, T tokens of a row, E last tokens of a row's questions,
-N runs: a trunk, a branch or a question.
+Takes ids, gives arrays; knows nothing of models. Axes: R rows, T tokens of a row, X places of texts in a row,
+Q questions, N runs: a trunk, a branch or a question.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class Rows(NamedTuple):
     branch_RT: np.ndarray  # the run that a question follows, else its own
     trunk_RT: np.ndarray  # the run that a branch and its questions follow
     fork_RT: np.ndarray  # how much of that run they see
-    end_RE: np.ndarray  # the places of the questions' last tokens
+    end_RXQ: np.ndarray  # the places of the questions' last tokens
 
 
 class Piece(NamedTuple):
@@ -39,8 +39,8 @@ class Piece(NamedTuple):
     size: int  # tokens, with the questions
 
 
-def pack(trees: Sequence[TextTree], questions: Sequence[Tokens], multiple: int = 1) -> tuple[np.ndarray, Rows]:
-    """The row and the place in it of each branch [branches, 2], and the rows, a multiple of so many.
+def pack(trees: Sequence[TextTree], questions: Sequence[Tokens]) -> tuple[np.ndarray, Rows]:
+    """The row and the place in it of each branch [branches, 2], and the rows.
 
     ValueError for no questions or an empty one, for a fork beyond its trunk, and for a text that is empty or longer
     than TEXT_TOKENS.
@@ -55,9 +55,9 @@ def pack(trees: Sequence[TextTree], questions: Sequence[Tokens], multiple: int =
         pieces += _pieces(tree, sum(asked), T, total)
         total += len(tree.branches)
     rows = _first_fit(pieces, T)
-    R = -(-len(rows) // multiple) * multiple
+    R = len(rows)
     cells = [np.zeros(R * T, np.int32) for _ in range(6)]
-    end_RE = np.zeros((R, ROW_TEXTS, len(asked)), np.int32)
+    end_RXQ = np.zeros((R, ROW_TEXTS, len(asked)), np.int32)
     places = np.zeros((total, 2), np.int64)
     if total:
         tokens, runs, branches = _runs(rows, questions, T)
@@ -69,8 +69,8 @@ def pack(trees: Sequence[TextTree], questions: Sequence[Tokens], multiple: int =
         cells[1][where] += after
         number, row, place, end = np.array(branches).T
         places[number] = np.stack([row, place], axis=1)
-        end_RE[row, place] = end[:, None] + np.cumsum(asked) - 1
-    return places, Rows(*(cell.reshape(R, cell.size // max(R, 1)) for cell in (*cells, end_RE)))
+        end_RXQ[row, place] = end[:, None] + np.cumsum(asked) - 1
+    return places, Rows._make((*(cell.reshape(R, T) for cell in cells), end_RXQ))
 
 
 def _pieces(tree: TextTree, asked: int, T: int, first: int) -> list[Piece]:

@@ -77,10 +77,9 @@ def test_every_text_is_packed_once():
     asked = trees(120, 100, 40)
     places, rows = pack(asked, QUESTIONS)
     assert len({tuple(place) for place in places.tolist()}) == len(texts(asked)) and places[:, 1].max() < ROW_TEXTS
-    ends = rows.end_RE.reshape(len(rows.end_RE), ROW_TEXTS, len(QUESTIONS))
     for text, (row, place) in zip(texts(asked), places, strict=True):
         tokens, depth, run, branch, trunk, fork = (cells[row] for cells in rows[:6])
-        for question, end in zip(QUESTIONS, ends[row, place], strict=True):
+        for question, end in zip(QUESTIONS, rows.end_RXQ[row, place], strict=True):
             above = (run == trunk[end]) & (depth < fork[end]), run == branch[end], run == run[end]
             assert tuple(np.concatenate([tokens[seen] for seen in above])) == text + question
             np.testing.assert_array_equal(
