@@ -1,8 +1,9 @@
 """Ratings of very many texts, packed as trees into rows (packing.py): a token sees its ancestors alone.
 
-Each row is a computation of its own by the same compiled code, so its bits are the same in any company. Rows go side by
-side, since many of XLA's operations keep only one core of a CPU busy. Knows ids, nothing of dialogs. Axes: R rows,
-T tokens of a row, t of a block of queries, S keys, X places of texts, Q questions, E X times Q, B 1, D model, H heads.
+Each row is a computation of its own by the same compiled code, so its bits are the same in any company. Rows do not
+wait for each other, since some of XLA's operations keep only one core of a CPU busy. Knows ids, nothing of dialogs.
+Axes: R rows, T tokens of a row, t of a block of queries, S keys, X places of texts, Q questions, E X times Q, B 1,
+D model, H heads.
 """
 
 from collections.abc import Sequence
@@ -42,7 +43,7 @@ def rate_all(
     for n in range(len(rows.tokens_RT)):
         if n >= batch_rows:
             gaps_RXQ[n - batch_rows].block_until_ready()
-        gaps_RXQ.append(rate(Rows(*(cells[n] for cells in rows))))  # not waited for: each core takes a row
+        gaps_RXQ.append(rate(Rows(*(cells[n] for cells in rows))))  # not waited for
     if not gaps_RXQ:
         return np.zeros((0, len(questions)), np.float32)
     return np.stack([np.asarray(gaps_XQ) for gaps_XQ in gaps_RXQ])[places[:, 0], places[:, 1]]
@@ -75,9 +76,7 @@ def rate_row(params: Params, row: Rows, yes: jax.Array, no: jax.Array, *, config
 
     layers = transformer.layers(params)
     body, last = (jax.tree.map(lambda x, part=part: x[part], layers) for part in (slice(-1), -1))
-    x_BTD, _ = jax.lax.scan(
-        block, params["embed"][tokens_T][None], body, unroll=config.num_layers <= transformer.UNROLLED
-    )
+    x_BTD, _ = jax.lax.scan(block, params["embed"][tokens_T][None], body)
     asked_BED = x_BTD[:, end_E]  # nothing follows the last layer that would read the other tokens again
     (query, _, _), (_, key, value) = transformer.project(asked_BED, last), transformer.project(x_BTD, last)
     mixed = attend(query, key, value, table(last)[:, bucket_TT[end_E]])
