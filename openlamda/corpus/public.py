@@ -64,17 +64,19 @@ def _dialog(turns: list[dict[str, Any]]) -> Dialog:
 def unsafe(folder: Path) -> Iterator[Judged]:
     """UNSAFE by people, of replies in their context: DiaSafety."""
     for row in read_jsonl(folder / "safety_diasafety.jsonl.xz"):
-        yield Judged(
-            row["id"], _dialog(row["context"]), row["response"], {"unsafe": row["labels"]["label"] == "Unsafe"}
-        )
+        labels = {"unsafe": row["labels"]["label"] == "Unsafe"}
+        hazard = row["labels"]["category"].lower()
+        yield Judged(row["id"], _dialog(row["context"]), row["response"], labels, kind=hazard)
 
 
 def abusive(folder: Path) -> Iterator[Judged]:
     """UNSAFE by people, of what is said at all: Davidson's tweets, HateCheck, ConvAbuse."""
     for row in read_jsonl(folder / "safety_davidson_tweets.jsonl.xz"):
-        yield Judged(row["id"], Dialog(), row["text"], {"unsafe": row["labels"]["class"] != "neither"})
+        kind = row["labels"]["class"]
+        yield Judged(row["id"], Dialog(), row["text"], {"unsafe": kind != "neither"}, kind=kind.replace("_", " "))
     for row in read_jsonl(folder / "safety_hatecheck_cases.jsonl.xz"):
-        yield Judged(row["id"], Dialog(), row["text"], {"unsafe": row["labels"]["label"] == "hateful"})
+        labels = {"unsafe": row["labels"]["label"] == "hateful"}
+        yield Judged(row["id"], Dialog(), row["text"], labels, kind=row["labels"]["target"].lower())
     for row in read_jsonl(folder / "safety_convabuse.jsonl.xz"):
         votes = [float(rater["is_abuse"]) for rater in row["labels"]["raters"]]
         yield Judged(row["id"], Dialog(), row["text"], {"unsafe": 2 * sum(vote < 0 for vote in votes) > len(votes)})
@@ -88,7 +90,7 @@ def grounded(folder: Path) -> Iterator[Judged]:
             labels = label if isinstance(label, list) else [label]
             if labels and all(isinstance(value, str) for value in labels):
                 full = [bool(re.match(r"(fully|entailment)(?!.*hallucination)", value, re.I)) for value in labels]
-                yield _with_knowledge(row, 2 * sum(full) > len(full))
+                yield _with_knowledge(row, 2 * sum(full) > len(full), labels[0].lower())
     for row in read_jsonl(folder / "grounded_q2_wow.jsonl.xz"):
         yield _with_knowledge(row, row["labels"]["inconsistent"] == 0)
 
@@ -114,10 +116,10 @@ def _thinned(sentence: str, rng: random.Random) -> str:
     return " ".join(word for word in sentence.split() if rng.random() < 0.67) or sentence
 
 
-def _with_knowledge(row: dict[str, Any], label: bool) -> Judged:
+def _with_knowledge(row: dict[str, Any], label: bool, kind: str = "") -> Judged:
     knowledge = " ".join(str(row["knowledge"]).split()[:110])
     context = [turn for turn in row["context"] if isinstance(turn, dict)][-1:]
-    return Judged(row["id"], _dialog(context), row["response"], {"grounded": label}, (knowledge,))
+    return Judged(row["id"], _dialog(context), row["response"], {"grounded": label}, (knowledge,), kind)
 
 
 def sensible(folder: Path) -> Iterator[Judged]:

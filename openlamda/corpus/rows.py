@@ -27,13 +27,17 @@ class Talk:
 
 @dataclass(frozen=True)
 class Judged:
-    """A reply and what is known of it: attribute -> label."""
+    """A reply and what is known of it: attribute -> label, what raters named beside it (the hazard, the fault), and
+    attribute -> P as a teacher believes (corpus/teacher.py).
+    """
 
     id: str
     context: Dialog
     response: str
     labels: Mapping[str, bool] = field(default_factory=dict)
     snippets: tuple[str, ...] = ()
+    kind: str = ""
+    beliefs: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,14 @@
     spans      DOCUMENT text with sentinels for what was cut out, then each sentinel and its span, EOS
     dialog     USER_TURN text AGENT_TURN text ... EOS
     generate   context RESPONSE reply EOS
-    judge      context [snippets] RESPONSE reply ATTRIBUTE [name] rating  UNSAFE wants NO, the others YES
+    judge      context [snippets] RESPONSE reply ATTRIBUTE [name] rating [kind]  UNSAFE wants NO, the others YES
     base       context BASE draft EOS
     research   context BASE draft TS query SNIPPET text SOURCE k ... USER reply EOS
 
 where context is USER_TURN text AGENT_TURN text ..., snippets are SNIPPET text SOURCE k for k = 1, 2, ..., and a name is
-text that says which part of an attribute is meant, as in "unsafe/gore" (LaMDA, sections 6.1 and 6.2). A method given
+text that says which part of an attribute is meant, as in "unsafe/gore" (LaMDA, sections 6.1 and 6.2). A kind is what
+raters named beside their label, whether yes or no: nobody asks for it, but who learns which hazard a reply touches
+upon also learns better whether it is one, as rating and kind are learned from the same reading. A method given
 all its parts builds the training sequence; given fewer, it builds the prompt at whose end the model speaks, so a prompt
 is always the beginning of what was trained. Only what the model itself says is learned: replies, drafts, queries,
 ratings, and the choice between TS and USER; never a snippet.
@@ -108,13 +110,14 @@ class Grammar:
         attribute: str = "sensible",
         rating: bool | None = None,
         snippets: Iterable[str] = (),
+        kind: str = "",
     ) -> Sequence:
         """Rate `reply`. Without a reply: the prompt that judged replies share; GROUNDED also reads the snippets."""
         prompt = self.context(context) + self._snippets(snippets) + self._read(Symbol.RESPONSE)
         if reply is None:
             return prompt
         prompt += self._read(reply) + self.question(attribute)
-        return prompt if rating is None else prompt + self._say(Symbol.YES if rating else Symbol.NO)
+        return prompt if rating is None else prompt + self._say(Symbol.YES if rating else Symbol.NO, kind)
 
     def reply(self, text: str) -> Tokens:
         """A reply's own tokens, without what ends it."""

@@ -75,6 +75,7 @@ class Feed:
             alpha,
             recipe.filtered,
             self.rated,
+            {task: share for task, share in recipe.teacher.items() if task in mixture},
             held=held,
         )
         return pack(mixed(made, mixture), recipe.batch_rows, recipe.row_tokens, recipe.rating_weight)

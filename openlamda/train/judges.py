@@ -98,8 +98,10 @@ def rating_gaps(
 
 
 def _sequences(row: Judged, attribute: str, grammar: Grammar, limit: int) -> Iterator[Sequence]:
-    asked = dataclasses.replace(row, labels={attribute: row.labels[attribute]}) if attribute in row.labels else None
-    for sequence in judge(asked, grammar, limit, random.Random(0)) if asked else ():
+    if attribute not in row.labels:
+        return
+    asked = dataclasses.replace(row, labels={attribute: row.labels[attribute]}, kind="")
+    for sequence in judge(asked, grammar, limit, random.Random(0)):
         if len(sequence.tokens) <= limit:
             yield sequence
 

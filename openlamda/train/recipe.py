@@ -72,6 +72,8 @@ class Recipe:
         0  # weight of token unlikelihood (train/unlikelihood.py); 0: off
     )
     judges: dict[str, Wanted] = field(default_factory=dict)  # attributes to measure at the end, for judges.json
+    teacher: dict[str, float] = field(default_factory=dict)  # judging task -> share of its ratings that simple models
+    # give in people's place (corpus/teacher.py)
     rating_weight: float = 8.0  # a rating is one token among many of text: it counts so much more
     mesh: dict[str, int] = field(default_factory=dict)  # devices by axis: replica, data, model; empty: one device
     remat: Literal["none", "minimal", "full"] = "none"  # what the backward pass computes again (model/transformer.py)

@@ -5,13 +5,14 @@ The grammar writes the sequences; here it is decided which rows, and how much of
 
 import random
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from itertools import count, islice
 from pathlib import Path
 
 from openlamda.corpus import objectives as objectives_file
-from openlamda.corpus import public, ratings
+from openlamda.corpus import public, ratings, teacher
 from openlamda.corpus.kept import KeptTurns
 from openlamda.corpus.made import Maker
 from openlamda.corpus.rows import Document, Judged, Repeated, Researched, Talk, split
@@ -28,6 +29,7 @@ JUDGES = ("unsafe", "abusive", "grounded", "supported", "sensible", "specific", 
 MADE = ("lookup", "arithmetic", "translation")
 OBJECTIVES = ("span_corruption", "prefix_lm")  # over documents, beside plain prediction
 OWN = ("filtered", "ratings")  # rows that a recipe names
+SAID_AGAIN = ("copy", "chat", *MADE)  # never cut at random: what was read is copied from them
 TASKS = ("document", *OBJECTIVES, "dialog", "generate", "chat", *OWN, *JUDGES, *MADE, "copy")
 
 
@@ -109,12 +111,16 @@ def chat(row: Talk, grammar: Grammar, limit: int, rng: random.Random) -> Iterato
         yield grammar.research(context, turns[at].text, (), turns[at].text)
 
 
-def judge(row: Judged, grammar: Grammar, limit: int, rng: random.Random) -> Iterator[Sequence]:
-    """A sequence for each label of the row; a longer one than the limit is left out."""
+def judge(row: Judged, grammar: Grammar, limit: int, rng: random.Random, taught: float = 0) -> Iterator[Sequence]:
+    """A sequence for each label of the row; a longer one than the limit is left out. A share `taught` of the ratings is
+    drawn by what the row's teacher believes, another each time.
+    """
     for attribute, label in row.labels.items():
         context = fit(row.context, grammar, limit // 3)
         response = " ".join(row.response.split(" ")[:80])
-        yield grammar.judge(context, response, attribute, label, row.snippets)
+        if attribute in row.beliefs and rng.random() < taught:
+            label = rng.random() < row.beliefs[attribute]
+        yield grammar.judge(context, response, attribute, label, row.snippets, row.kind)
 
 
 def research(row: Researched, grammar: Grammar, limit: int, rng: random.Random) -> Iterator[Sequence]:
@@ -176,10 +182,18 @@ class Source:
     """
 
     def __init__(
-        self, task: str, rows: Iterable, grammar: Grammar, limit: int, seed: int, sample: Sample | None = None
+        self,
+        task: str,
+        rows: Iterable,
+        grammar: Grammar,
+        limit: int,
+        seed: int,
+        sample: Sample | None = None,
+        taught: float = 0,
     ):
         self.task = task
         self.epochs = 0
+        self._make = partial(judge, taught=taught) if taught else _MAKERS[task]
         self._rows, self._grammar, self._limit = rows, grammar, limit
         self._seed, self._sample = seed, sample
         self._rng = random.Random(f"{seed} {task}")
@@ -197,7 +211,7 @@ class Source:
                 if self._sample is not None:
                     encode = partial(self._sample, key=f"{self._seed} {self.task} {next(numbers)}")
                     grammar = Grammar(encode, self._grammar.sentinels)
-                for sequence in _MAKERS[self.task](row, grammar, self._limit, self._rng):
+                for sequence in self._make(row, grammar, self._limit, self._rng):
                     if len(sequence.tokens) <= self._limit and any(sequence.learned):
                         yield sequence
 
@@ -212,16 +226,23 @@ def sources(
     subword_regularisation: float = 0,
     filtered: str = "",
     rated: Iterable[Judged] = (),
+    taught: Mapping[str, float] | None = None,
     *,
     held: bool = False,
 ) -> dict[str, Source]:
     """A source for each task of the mixture, of rows to train on; `held`: of those to validate by (`rows.split`).
 
     `filtered` is a directory of `openlamda filter`, `rated` what `rated_rows` gives, for the tasks of those names.
+    `taught`: of judging tasks, the share of ratings that a teacher gives (corpus/teacher.py); none where held.
     Raises UserError for an unknown task, shares that do not sum to 1, missing data, or a tokenizer that has too few
     sentinels.
     """
     check_shares(mixture)
+    for task, share in (taught or {}).items():
+        if task not in mixture or task not in ("ratings", *JUDGES) or not 0 <= share <= 1:
+            raise UserError(
+                f"teacher: {task} = {share:g}, expected a judging task of the mixture and a share of 0 to 1"
+            )
     for task in mixture:
         if task not in TASKS:
             raise UserError(f"mixture: no task {task!r}, expected one of {', '.join(TASKS)}")
@@ -256,8 +277,11 @@ def sources(
             if reader not in read:
                 read[reader] = [row for row in reader(folder) if split(row.id) == use]
             rows = read[reader]
-        # a text to copy must be the same tokens each time it is said
-        made[task] = Source(task, rows, grammar, limit, seed, sample if task != "copy" else None)
+        share = 0 if held else (taught or {}).get(task, 0)
+        if share:
+            rows = [replace(row, beliefs=of) for row, of in zip(rows, teacher.believed(rows), strict=True)]
+        # a text that is said again must be the same tokens each time
+        made[task] = Source(task, rows, grammar, limit, seed, None if task in SAID_AGAIN else sample, share)
     return made
 
 
