@@ -30,7 +30,7 @@ def beliefs(attribute: str, rows: Sequence[Judged]) -> list[float]:
     labels = np.array([row.labels[attribute] for row in rows])
     fold = np.random.default_rng(0).permutation(len(rows)) % FOLDS
     for number in range(FOLDS):
-        known, asked = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
+        known, asked = (np.flatnonzero(part).tolist() for part in (fold != number, fold == number))
         logits = _linear([rows[n] for n in known], labels[known], [rows[n] for n in asked])
         if shared is not None:
             logits = (logits + _trees(shared[known], labels[known], shared[asked])) / 2

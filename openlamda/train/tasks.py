@@ -194,14 +194,14 @@ class Source:
         self.task = task
         self.epochs = 0
         self._make = partial(judge, taught=taught) if taught else _MAKERS[task]
-        self._rows, self._grammar, self._limit = rows, grammar, limit
+        self.rows, self._grammar, self._limit = rows, grammar, limit
         self._seed, self._sample = seed, sample
         self._rng = random.Random(f"{seed} {task}")
 
     def __iter__(self) -> Iterator[Sequence]:
         grammar, numbers = self._grammar, count()
         while True:
-            rows = self._rows
+            rows = self.rows
             if isinstance(rows, KeptTurns):
                 rows = rows.shuffled(self._rng)
             elif isinstance(rows, list):
@@ -279,7 +279,8 @@ def sources(
             rows = read[reader]
         share = 0 if held else (taught or {}).get(task, 0)
         if share:
-            rows = [replace(row, beliefs=of) for row, of in zip(rows, teacher.believed(rows), strict=True)]
+            labelled = [row for row in rows if isinstance(row, Judged)]
+            rows = [replace(row, beliefs=p) for row, p in zip(labelled, teacher.believed(labelled), strict=True)]
         # a text that is said again must be the same tokens each time
         made[task] = Source(task, rows, grammar, limit, seed, None if task in SAID_AGAIN else sample, share)
     return made
