@@ -1,9 +1,12 @@
-"""`openlamda model show`."""
+"""`openlamda model show` and `average`."""
 
 import dataclasses
 import json as jsonlib
 import math
+from pathlib import Path
+from typing import Annotated
 
+from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
@@ -45,3 +48,39 @@ def show(preset: str = "nano", *overrides: str, json: bool = False) -> None:
         rows.add_row(name, str(weight.shape), axes, f"{math.prod(weight.shape):,}")
     rows.add_row("total", "", "", f"{count(config):,}")
     Console().print(rows)
+
+
+def average(*models: Path, output: Annotated[Path, Parameter(name=["--output", "-o"])]) -> None:
+    """Write the model whose weights are the mean of several, each fine-tuned from the same one or from one another.
+
+    What a stage added and what it forgot are halved; the mean is often better than both (Wortsman et al. 2022). Judges
+    are calibrated anew by a stage with [judges]; none are written.
+
+    Example: openlamda model average runs/before/model runs/after/model -o runs/mean/model
+
+    Parameters
+    ----------
+    models
+        Model directories of one shape and one tokenizer.
+    output
+        The model directory to write.
+    """
+    from openlamda.model import weights
+
+    if len(models) < 2:
+        raise UserError(f"{len(models)} models, expected two or more")
+    params, config = weights.load(models[0])
+    tokenizer = _tokenizer(models[0])
+    for directory in models[1:]:
+        others, shape = weights.load(directory)
+        if shape != config or _tokenizer(directory) != tokenizer:
+            raise UserError(f"{directory}: another shape or tokenizer than {models[0]}, expected the same")
+        params = {name: params[name] + others[name] for name in params}
+    weights.save(output, {name: total / len(models) for name, total in params.items()}, config, tokenizer)
+
+
+def _tokenizer(directory: Path) -> bytes:
+    try:
+        return (directory / "tokenizer.model").read_bytes()
+    except OSError as error:
+        raise UserError(f"{directory}: no tokenizer.model ({error.strerror}), expected a model directory") from None

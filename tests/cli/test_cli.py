@@ -34,6 +34,7 @@ def run(*arguments, stdin=""):
         ("env",),
         ("data", "show"),
         ("model", "show"),
+        ("model", "average"),
     ],
 )
 def test_every_command_has_help(arguments):
