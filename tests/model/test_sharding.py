@@ -11,6 +11,7 @@ from openlamda.errors import UserError
 from openlamda.model.sharding import make_mesh
 
 
+@pytest.mark.slow
 def test_eight_devices_compute_what_one_does():
     environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
     program = Path(__file__).with_name("eight_devices.py")

@@ -42,6 +42,7 @@ def result(directory: Path) -> tuple[list[float], dict[str, np.ndarray]]:
     return [row["loss"] for row in rows], load_file(directory / "model" / "model.safetensors")
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_losses_of_one(tmp_path, tokenizer):
     (tmp_path / "t.model").write_bytes(tokenizer.model)
     with socket.socket() as free:
