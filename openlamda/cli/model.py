@@ -69,6 +69,8 @@ def average(*models: Path, output: Annotated[Path, Parameter(name=["--output", "
 
     if len(models) < 2:
         raise UserError(f"{len(models)} models, expected two or more")
+    if (output / "judges.json").exists():
+        raise UserError(f"{output}: judges.json there is of another model, expected a new directory")
     params, config = weights.load(models[0])
     tokenizer = _tokenizer(models[0])
     for directory in models[1:]:

@@ -12,7 +12,7 @@ from openlamda.text.tokenizer import Tokenizer
 from openlamda.train.batches import pack
 from openlamda.train.loss import Batch
 from openlamda.train.recipe import Recipe
-from openlamda.train.tasks import mixed, rated_rows, sources
+from openlamda.train.tasks import check_taught, mixed, rated_rows, sources
 
 Counted = tuple[Batch, dict[str, int]]  # and the tokens that each task has in it
 
@@ -26,6 +26,7 @@ class Feed:
     def __init__(self, recipe: Recipe, tokenizer: Tokenizer, names: list[str]):
         if bool(recipe.mixture) == bool(recipe.shards):
             raise UserError("recipe: expected either a [mixture] of tasks or shards = DIRECTORY")
+        check_taught(recipe.teacher, recipe.mixture)
         self._recipe, self._tokenizer, self._names = recipe, tokenizer, names
         self.rated = rated_rows(recipe)
         self._shards = None

@@ -238,11 +238,7 @@ def sources(
     sentinels.
     """
     check_shares(mixture)
-    for task, share in (taught or {}).items():
-        if task not in mixture or task not in ("ratings", *JUDGES) or not 0 <= share <= 1:
-            raise UserError(
-                f"teacher: {task} = {share:g}, expected a judging task of the mixture and a share of 0 to 1"
-            )
+    check_taught(taught or {}, mixture)
     for task in mixture:
         if task not in TASKS:
             raise UserError(f"mixture: no task {task!r}, expected one of {', '.join(TASKS)}")
@@ -316,6 +312,15 @@ def check_shares(mixture: dict[str, float]) -> None:
     """Raises UserError for shares that are not positive or do not sum to 1."""
     if abs(sum(mixture.values()) - 1) > 1e-6 or min(mixture.values()) <= 0:
         raise UserError(f"mixture: the shares sum to {sum(mixture.values()):g}, expected positive ones that sum to 1")
+
+
+def check_taught(taught: Mapping[str, float], mixture: Mapping[str, float]) -> None:
+    """Raises UserError for a teacher of what the mixture does not judge, or a share that is none."""
+    for task, share in taught.items():
+        if task not in mixture or task not in ("ratings", *JUDGES) or not 0 <= share <= 1:
+            raise UserError(
+                f"teacher: {task} = {share:g}, expected a judging task of the mixture and a share of 0 to 1"
+            )
 
 
 def short_replies(folder: Path) -> list[str]:

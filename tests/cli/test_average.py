@@ -40,3 +40,11 @@ def test_models_that_do_not_go_together_are_refused_and_nothing_is_written(model
 def test_one_model_has_no_mean(models):
     with pytest.raises(UserError, match="1 models, expected two or more"):
         average(models / "a", output=models / "mean")
+
+
+def test_judges_of_another_model_are_not_left_beside_the_mean(models):
+    before = (models / "a" / "model.safetensors").read_bytes()
+    (models / "a" / "judges.json").write_text("{}")
+    with pytest.raises(UserError, match="expected a new directory"):
+        average(models / "a", models / "b", output=models / "a")
+    assert (models / "a" / "model.safetensors").read_bytes() == before

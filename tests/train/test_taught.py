@@ -10,6 +10,8 @@ from openlamda.errors import UserError
 from openlamda.text.dialog import Dialog, Turn
 from openlamda.text.grammar import Grammar
 from openlamda.text.tokenizer import Symbol
+from openlamda.train.feed import Feed
+from openlamda.train.recipe import Recipe
 from openlamda.train.tasks import judge, sources
 
 ROW = Judged("r", Dialog((Turn("user", "hi"),)), "tea", {"unsafe": False}, kind="gore", beliefs={"unsafe": 1.0})
@@ -62,3 +64,9 @@ def test_what_cannot_be_taught_is_named(tmp_path, tokenizer, taught):
         UserError, match=r"teacher: \w+ = .*, expected a judging task of the mixture and a share of 0 to 1"
     ):
         sources({"ratings": 1.0}, tmp_path, tokenizer, 64, 0, [], taught=taught)
+
+
+def test_a_recipe_whose_teacher_is_misspelt_is_refused(tokenizer):
+    recipe = Recipe(start="nano", steps=1, mixture={"unsafe": 1.0}, teacher={"unsaf": 0.5})
+    with pytest.raises(UserError, match=r"teacher: unsaf = 0.5, expected a judging task of the mixture"):
+        Feed(recipe, tokenizer, [])
