@@ -3,22 +3,49 @@
 Knows token ids, nothing of text, dialogs or arrays. Implementations: `local.py` (JAX), `scripted.py` (for tests).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 Tokens = tuple[int, ...]
 
+NGRAMS = (0, *range(2, 9))  # sizes that may be blocked
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How tokens are drawn. Defaults are the paper's: top-k 40, temperature 1 (LaMDA, section 3)."""
+    """How tokens are drawn. Defaults are the paper's: top-k 40, temperature 1 (LaMDA, section 3).
 
-    top_k: int = 40
+    BlenderBot's are `min_tokens` 20, `block_ngram` and `context_block_ngram` 3 (Recipes, section 3.4).
+    """
+
+    top_k: int = 40  # 0: all of the vocabulary
     temperature: float = 1.0  # 0: always the likeliest token
+    top_p: float = 1.0  # the likeliest tokens that together have so much probability
+    min_p: float = 0.0  # tokens with at least so much of the likeliest one's probability
     max_tokens: int = 64
+    min_tokens: int = 0  # no stop token before so many others
     stop: Tokens = (1,)  # any of these ends a candidate and is not part of it
     banned: Tokens = ()  # never drawn; a stop token may stand here, too: it still ends nothing
+    first: Tokens = ()  # if given, a candidate begins with one of these
+    block_ngram: int = 0  # no n tokens twice in a candidate; 0: no matter
+    context_block_ngram: int = 0  # no n tokens that stand in the prefix; 0: no matter
+
+    def __post_init__(self):
+        checks = {
+            "top_k": (self.top_k >= 0, "0 or more"),
+            "temperature": (0 <= self.temperature < math.inf, "0 or more"),
+            "top_p": (0 < self.top_p <= 1, "more than 0, at most 1"),
+            "min_p": (0 <= self.min_p < 1, "at least 0, less than 1"),
+            "max_tokens": (self.max_tokens >= 1, "1 or more"),
+            "min_tokens": (self.min_tokens >= 0, "0 or more"),
+            "block_ngram": (self.block_ngram in NGRAMS, f"0 or 2 to {NGRAMS[-1]}"),
+            "context_block_ngram": (self.context_block_ngram in NGRAMS, f"0 or 2 to {NGRAMS[-1]}"),
+        }
+        for field, (right, expected) in checks.items():
+            if not right:
+                raise ValueError(f"{field}: {getattr(self, field)}, expected {expected}")
 
 
 @dataclass(frozen=True)
