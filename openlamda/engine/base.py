@@ -17,7 +17,7 @@ NGRAMS = (0, *range(2, 9))  # sizes that may be blocked
 class Sampling:
     """How tokens are drawn. Defaults are the paper's: top-k 40, temperature 1 (LaMDA, section 3).
 
-    BlenderBot's are `min_tokens` 20, `block_ngram` and `context_block_ngram` 3 (Recipes, section 3.4).
+    BlenderBot's are `beams` 10, `min_tokens` 20, `block_ngram` and `context_block_ngram` 3 (Recipes).
     """
 
     top_k: int = 40  # 0: all of the vocabulary
@@ -31,6 +31,8 @@ class Sampling:
     first: Tokens = ()  # if given, a candidate begins with one of these
     block_ngram: int = 0  # no n tokens twice in a candidate; 0: no matter
     context_block_ngram: int = 0  # no n tokens that stand in the prefix; 0: no matter
+    beams: int = 0  # search with so many beams; 0: draw
+    length_penalty: float = 0.65  # of beams: 0 compares sums of logprobs, more favours longer ones (ParlAI's default)
 
     def __post_init__(self):
         checks = {
@@ -40,6 +42,8 @@ class Sampling:
             "min_p": (0 <= self.min_p < 1, "at least 0, less than 1"),
             "max_tokens": (self.max_tokens >= 1, "1 or more"),
             "min_tokens": (self.min_tokens >= 0, "0 or more"),
+            "beams": (self.beams >= 0, "0 or more"),
+            "length_penalty": (0 <= self.length_penalty < math.inf, "0 or more"),
             "block_ngram": (self.block_ngram in NGRAMS, f"0 or 2 to {NGRAMS[-1]}"),
             "context_block_ngram": (self.context_block_ngram in NGRAMS, f"0 or 2 to {NGRAMS[-1]}"),
         }

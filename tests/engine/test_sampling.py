@@ -200,6 +200,8 @@ def test_repeats_are_those_of_a_loop(rows):
         {"min_p": 1.0},
         {"max_tokens": 0},
         {"min_tokens": -1},
+        {"beams": -1},
+        {"length_penalty": -0.5},
         {"block_ngram": 1},
         {"context_block_ngram": 9},
     ],
