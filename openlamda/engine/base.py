@@ -4,6 +4,8 @@ Knows token ids, nothing of text, dialogs or arrays. Implementations: `local.py`
 """
 
 import math
+import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -50,6 +52,33 @@ class Sampling:
         for field, (right, expected) in checks.items():
             if not right:
                 raise ValueError(f"{field}: {getattr(self, field)}, expected {expected}")
+
+
+class Overloaded(Exception):
+    """Too many requests wait already; `retry_after` seconds from now there may be room."""
+
+    def __init__(self, waiting: int, retry_after: float):
+        super().__init__(f"{waiting} requests wait already, try again in {retry_after:.1f} s")
+        self.retry_after = retry_after
+
+
+class Cancelled(Exception):
+    """Whoever asked does not want it any more."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Until when an answer is wanted: a time of `time.monotonic()`, and until `cancelled` is set."""
+
+    deadline: float | None = None
+    cancelled: threading.Event | None = None
+
+    def check(self) -> None:
+        """Raises Cancelled or TimeoutError where it is too late."""
+        if self.cancelled is not None and self.cancelled.is_set():
+            raise Cancelled("the request was cancelled")
+        if self.deadline is not None and time.monotonic() > self.deadline:
+            raise TimeoutError("the request's deadline has passed")
 
 
 @dataclass(frozen=True)

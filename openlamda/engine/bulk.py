@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from openlamda.engine.base import TextTree, Tokens
-from openlamda.engine.decode import gaps_of
+from openlamda.engine.layered import Layered
 from openlamda.engine.packing import Rows, pack
+from openlamda.engine.reading import gaps_of
 from openlamda.model import transformer
 from openlamda.model.attention import HIDDEN, attend, distance_buckets
 from openlamda.model.config import ModelConfig
@@ -25,7 +26,7 @@ BLOCK = 128  # queries that are attended from at once
 
 
 def rate_all(
-    params: Params,
+    weights: Layered,
     config: ModelConfig,
     trees: Sequence[TextTree],
     questions: Sequence[Tokens],
@@ -38,7 +39,7 @@ def rate_all(
     The same for any `batch_rows`, bit for bit. ValueError for what `pack` refuses.
     """
     places, rows = pack(trees, questions)
-    rate = partial(rate_row, params, yes=jnp.int32(yes), no=jnp.int32(no), config=config)
+    rate = partial(rate_row, weights, yes=jnp.int32(yes), no=jnp.int32(no), config=config)
     gaps_RXQ: list[jax.Array] = []
     for n in range(len(rows.tokens_RT)):
         if n >= batch_rows:
@@ -50,7 +51,7 @@ def rate_all(
 
 
 @partial(jax.jit, static_argnames="config")
-def rate_row(params: Params, row: Rows, yes: jax.Array, no: jax.Array, *, config: ModelConfig) -> jax.Array:
+def rate_row(weights: Layered, row: Rows, yes: jax.Array, no: jax.Array, *, config: ModelConfig) -> jax.Array:
     """The gap after each question of the texts at each place of a row [X, Q]."""
     tokens_T, depth_T, run_T, branch_T, trunk_T, fork_T, end_XQ = row
     end_E = end_XQ.reshape(-1)
@@ -63,23 +64,23 @@ def rate_row(params: Params, row: Rows, yes: jax.Array, no: jax.Array, *, config
     bucket_TT = bucket_TT.astype(np.min_scalar_type(config.num_buckets))  # half the time of an int32
 
     def table(layer: Params) -> jax.Array:
-        return jnp.pad(transformer.layer_bias(params, layer), ((0, 0), (0, 1)), constant_values=HIDDEN)
+        return jnp.pad(layer["relative_bias"], ((0, 0), (0, 1)), constant_values=HIDDEN)
 
-    def block(x_BTD: jax.Array, layer: Params):
+    def block(x_BTD: jax.Array, layer: Params) -> jax.Array:
         query, key, value = transformer.project(x_BTD, layer)
         mixed = []
         for start in range(0, T, BLOCK):
             end = min(start + BLOCK, T)
             bias_HtS = table(layer)[:, bucket_TT[start:end, :end]]
             mixed.append(attend(query[:, :, start:end], key[:, :, :end], value[:, :, :end], bias_HtS))
-        return transformer.close_block(x_BTD, jnp.concatenate(mixed, axis=2), layer, config), None
+        return transformer.close_block(x_BTD, jnp.concatenate(mixed, axis=2), layer, config)
 
-    layers = transformer.layers(params)
-    body, last = (jax.tree.map(lambda x, part=part: x[part], layers) for part in (slice(-1), -1))
-    x_BTD, _ = jax.lax.scan(block, params["embed"][tokens_T][None], body)
+    x_BTD, last = transformer.embedded(weights.top, tokens_T)[None], weights.layers[-1]
+    for layer in weights.layers[:-1]:
+        x_BTD = block(x_BTD, layer)
     asked_BED = x_BTD[:, end_E]  # nothing follows the last layer that would read the other tokens again
     (query, _, _), (_, key, value) = transformer.project(asked_BED, last), transformer.project(x_BTD, last)
     mixed = attend(query, key, value, table(last)[:, bucket_TT[end_E]])
     x_BED = transformer.close_block(asked_BED, mixed, last, config)
-    hidden_XQD = transformer.rms_norm(x_BED, params["norm_final"]).reshape(*end_XQ.shape, -1)
-    return gaps_of(params, hidden_XQD, yes, no)
+    hidden_XQD = transformer.rms_norm(x_BED, weights.top["norm_final"]).reshape(*end_XQ.shape, -1)
+    return gaps_of(weights.top, hidden_XQD, yes, no)

@@ -1,10 +1,10 @@
-"""The local engine: a JAX model behind the `LanguageModel` seam.
+"""The local engine: a JAX model behind the `LanguageModel` seam, for many threads at once.
 
 Arrays are padded to a few sizes so that few shapes are compiled; compiled code is kept on disk between starts.
 """
 
 import os
-from collections import OrderedDict
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,16 +14,33 @@ import jax.numpy as jnp
 import numpy as np
 
 from openlamda.engine import bulk
-from openlamda.engine.base import Candidate, Sampling, TextTree, Tokens
-from openlamda.engine.decode import Cache, draw, empty_cache, extend, extend_each, gaps_of, logprobs_of
+from openlamda.engine.base import Candidate, Limits, Sampling, TextTree, Tokens
+from openlamda.engine.lanes import CANDIDATES, Draw, Drawn, Lanes, padded_size
+from openlamda.engine.layered import layered
+from openlamda.engine.prefixes import BLOCK, Prefixes
+from openlamda.engine.reading import (
+    Cache,
+    KeysValues,
+    append,
+    extend,
+    extend_each,
+    gaps_of,
+    join_blocks,
+    logprobs_of,
+    split_blocks,
+)
+from openlamda.engine.recent import Recent
+from openlamda.engine.scheduler import Scheduler
+from openlamda.engine.tree import Tree
 from openlamda.model.config import ModelConfig
 from openlamda.model.params import Params
 
-SIZES = (64, 256, 1024, 4096, 16384)
+SIZES = (256, 512, 1024, 2048, 4096, 8192, 16384)  # of prefixes
+READ = (16, 64, 256)  # tokens read at once
 NODES = (8, 64)  # of the questions asked after each reply
-CANDIDATES = (1, 4, 16, 64)
-LENGTHS = (16, 32, 64, 256, 1024)
-KEPT_PREFIXES = 4
+REPLIES = (4, 16, 64)
+LENGTHS = (32, 128, 512, 2048)  # of replies
+NO_LIMITS = Limits()
 
 
 def keep_compiled() -> None:
@@ -36,55 +53,68 @@ def keep_compiled() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
-def padded_size(size: int, sizes: Sequence[int] = SIZES) -> int:
-    """The smallest compiled size that holds `size`."""
-    for candidate in sizes:
-        if size <= candidate:
-            return candidate
-    return -(-size // sizes[-1]) * sizes[-1]
-
-
 class Read(NamedTuple):
     """Continuations of a prefix that the model has read, each at its place on the C axis."""
 
-    prefix: Tokens
     place: dict[Tokens, int]
-    own: tuple[jax.Array, jax.Array]  # keys and values [L, C, H, T, K]
-    length_C: np.ndarray
+    own: tuple[KeysValues, ...]  # [H, C, T, K] for each layer, of the prefix's last token and the continuation
+    length_C: np.ndarray  # of these, how many count
 
 
 class LocalModel:
-    """Weights and their shape, with the last few prefixes read."""
+    """Weights and their shape, and what was read with them lately.
 
-    def __init__(self, params: Params, config: ModelConfig):
+    `cache_bytes`: for keys and values of prefixes and of drawn candidates, three shares alike. `groups`: how many
+    requests are drawn in one step, `lanes`: how many such steps are under way; by default one and two on a CPU, 16 and
+    one elsewhere. `most_waiting`: how many requests may wait.
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        config: ModelConfig,
+        *,
+        cache_bytes: int = 2**28,
+        groups: int | None = None,
+        lanes: int | None = None,
+        most_waiting: int = 256,
+    ):
+        on_cpu = jax.default_backend() == "cpu"
         self.config = config
-        self._params = params
-        self._prefixes: OrderedDict[Tokens, Cache] = OrderedDict()
-        self._drawn: Read | None = None
+        self._weights = layered(params, config)
+        self._dtype = str(params["norm_final"].dtype)
+        token_bytes = 2 * config.num_layers * config.num_heads * config.d_head * jnp.dtype(self._dtype).itemsize
+        self._lock = threading.Lock()
+        self._prefixes: Prefixes[jax.Array] = Prefixes(max(1, cache_bytes // 3 // (BLOCK * token_bytes)))
+        self._caches: Recent[Tokens, Cache] = Recent(cache_bytes // 3)
+        self._drawn: Recent[Tokens, Read] = Recent(cache_bytes // 3)
+        self._lanes = Lanes(self._weights, config, self._dtype, groups or (1 if on_cpu else 16), lanes or (1 + on_cpu))
+        self._scheduler = Scheduler(self._lanes.find, most_waiting)
 
-    def sample(self, prefix: Tokens, n: int, sampling: Sampling, seed: int) -> list[Candidate]:
-        """`n` independent continuations of `prefix` (at least one token). The same arguments give the same ones."""
-        vocabulary = np.arange(self.config.vocab_size)
-        drawn = draw(
-            self._params,
-            self._read(prefix[:-1]),
-            jnp.int32(prefix[-1]),
-            jnp.uint32(seed % 2**32),
-            jnp.float32(sampling.temperature),
-            jnp.asarray(np.isin(vocabulary, sampling.banned)),
-            jnp.asarray(np.isin(vocabulary, sampling.stop)),
-            config=self.config,
-            n=n,
-            max_tokens=sampling.max_tokens,
-            top_k=min(sampling.top_k, self.config.vocab_size),
-        )
-        tokens, lengths, logprobs, stopped = (np.asarray(array) for array in drawn[:4])
-        candidates = [
-            Candidate(tuple(tokens[i, : lengths[i]].tolist()), float(logprobs[i]), bool(stopped[i])) for i in range(n)
-        ]
-        place = {candidate.tokens: i for i, candidate in enumerate(candidates)}
-        self._drawn = Read(prefix, place, (drawn.keys_LCHTK, drawn.values_LCHTK), lengths)
-        return candidates
+    def within(self, limits: Limits) -> "LimitedModel":
+        """The same model, for a request that is not wanted for ever."""
+        return LimitedModel(self, limits)
+
+    def sample(
+        self, prefix: Tokens, n: int, sampling: Sampling, seed: int, limits: Limits = NO_LIMITS
+    ) -> list[Candidate]:
+        """`n` independent continuations of `prefix` (at least one token). The same arguments give the same ones.
+
+        Raises Overloaded where too many requests wait, Cancelled or TimeoutError as `limits` says.
+        """
+        cache = self._read(prefix[:-1])
+        starts = range(0, n, CANDIDATES[-1])
+        draws = [Draw(cache, prefix, min(n - start, CANDIDATES[-1]), start, sampling, seed) for start in starts]
+        parts: list[Drawn] = self._scheduler.run(draws, limits)
+        if len(parts) == 1:
+            (drawn,) = parts
+            place = {candidate.tokens: i for i, candidate in enumerate(drawn.candidates)}
+            lengths = [1 + len(candidate.tokens) for candidate in drawn.candidates]
+            length_C = np.ones(drawn.own[0][0].shape[1], np.int32)
+            length_C[: len(lengths)] = lengths
+            with self._lock:
+                self._drawn.keep(prefix, Read(place, drawn.own, length_C), _bytes(drawn.own))
+        return [candidate for part in parts for candidate in part.candidates]
 
     def score(self, prefix: Tokens, continuations: Sequence[Tokens]) -> list[list[float]]:
         """Logprobs of each continuation's tokens, all read in one forward as a tree whose root ends the prefix."""
@@ -98,111 +128,102 @@ class LocalModel:
                     node = tree.child(node, token)
         if not asked:
             return [[] for _ in continuations]
-        hidden_ND = self._read_tree(self._read(prefix[:-1]), tree)[0]
-        pairs_2P = _padded(np.array(asked).T)
-        logprobs = iter(np.asarray(logprobs_of(self._params, hidden_ND, *pairs_2P)).tolist())
+        cache = self._read(prefix[:-1])
+        hidden_ND, _ = extend(self._weights, cache, *tree.arrays(READ), config=self.config)
+        pairs_2P = np.zeros((2, padded_size(len(asked), READ)), np.int32)
+        pairs_2P[:, : len(asked)] = np.array(asked).T
+        logprobs = iter(np.asarray(logprobs_of(self._weights, hidden_ND, *pairs_2P)).tolist())
         return [[next(logprobs) for _ in continuation] for continuation in continuations]
 
     def rate(
         self, prefix: Tokens, replies: Sequence[Tokens], questions: Sequence[Tokens], yes: int, no: int
     ) -> list[list[float]]:
-        """The gap of `yes` and `no` for each reply and question; candidates of the last `sample`, if it was of this
-        prefix, are not read again.
+        """The gap of `yes` and `no` for each reply and question; candidates of a late `sample` after this prefix are
+        not read again.
         """
         if not replies or not questions:
             return [[] for _ in replies]
         cache = self._read(prefix[:-1])
-        known = self._drawn
-        if known is None or known.prefix != prefix or not all(reply in known.place for reply in replies):
+        with self._lock:
+            known = self._drawn.get(prefix)
+        if known is None or not all(reply in known.place for reply in replies):
             known = self._read_replies(prefix, replies, cache)
-        tree = Tree(prefix[-1])
-        ends = np.array([tree.path(0, question) for question in questions])
+        tree = Tree(None)
+        ends = np.array([tree.path(0, question) for question in questions]) - 1
         tokens_N, depth_N, visible_NN = tree.arrays(NODES)
         tokens_CN = np.tile(tokens_N, (len(known.length_C), 1))
-        for reply, place in known.place.items():
-            tokens_CN[place, 0] = (prefix + reply)[-1]  # the root: what was drawn last may not have been read
-        hidden_CND, _, _ = extend_each(
-            self._params, cache, known.own, known.length_C, tokens_CN, depth_N, visible_NN, config=self.config
+        hidden_CND, _ = extend_each(
+            self._weights, cache, known.own, known.length_C, tokens_CN, depth_N, visible_NN, config=self.config
         )
-        gaps_CN = np.asarray(gaps_of(self._params, hidden_CND, jnp.int32(yes), jnp.int32(no)))
+        gaps_CN = np.asarray(gaps_of(self._weights.top, hidden_CND, jnp.int32(yes), jnp.int32(no)))
         return [gaps_CN[known.place[reply], ends].tolist() for reply in replies]
 
     def rate_all(
         self, trees: Sequence[TextTree], questions: Sequence[Tokens], yes: int, no: int, batch_rows: int
     ) -> Sequence[Sequence[float]]:
         """The gap of `yes` and `no` for each branch and question (engine/bulk.py)."""
-        return bulk.rate_all(self._params, self.config, trees, questions, yes, no, batch_rows).tolist()
+        return bulk.rate_all(self._weights, self.config, trees, questions, yes, no, batch_rows).tolist()
 
-    def _read_replies(self, prefix: Tokens, replies: Sequence[Tokens], cache: Cache) -> "Read":
+    def _read_replies(self, prefix: Tokens, replies: Sequence[Tokens], cache: Cache) -> Read:
         """Keys and values of given replies, as `sample` leaves those of drawn ones."""
-        C = padded_size(len(replies), CANDIDATES)
-        N = 1 + padded_size(max(map(len, replies)), LENGTHS)  # the root, too
-        tokens_CN, length_C = np.zeros((C, N), np.int32), np.zeros(C, np.int32)
+        C, N = padded_size(len(replies), REPLIES), padded_size(1 + max(map(len, replies)), LENGTHS)
+        tokens_CN, length_C = np.zeros((C, N), np.int32), np.ones(C, np.int32)
         for place, reply in enumerate(replies):
             tokens_CN[place, : 1 + len(reply)] = (prefix[-1], *reply)
-            length_C[place] = len(reply)
-        L, H, K = self.config.num_layers, self.config.num_heads, self.config.d_head
-        nothing = jnp.zeros((L, C, H, 0, K))
-        order_N, causal_NN = np.arange(N), np.tri(N, dtype=bool)
-        none_C = np.zeros(C, np.int32)
-        _, keys, values = extend_each(
-            self._params, cache, (nothing, nothing), none_C, tokens_CN, order_N, causal_NN, config=self.config
-        )
-        return Read(prefix, {reply: place for place, reply in enumerate(replies)}, (keys, values), length_C)
-
-    def _read_tree(self, cache: Cache, tree: "Tree"):
-        return extend(self._params, cache, *tree.arrays(SIZES), config=self.config)
+            length_C[place] = 1 + len(reply)
+        nothing = jnp.zeros((self.config.num_heads, C, 0, self.config.d_head), self._dtype)
+        order_N, causal_NN, none_C = np.arange(N), np.tri(N, dtype=bool), np.zeros(C, np.int32)
+        own = ((nothing, nothing),) * self.config.num_layers
+        _, own = extend_each(self._weights, cache, own, none_C, tokens_CN, order_N, causal_NN, config=self.config)
+        return Read({reply: place for place, reply in enumerate(replies)}, own, length_C)
 
     def _read(self, prefix: Tokens) -> Cache:
-        """The prefix's keys and values: kept ones, or read now."""
-        if prefix in self._prefixes:
-            self._prefixes.move_to_end(prefix)
-            return self._prefixes[prefix]
-        first, *others = prefix or (0,)
-        chain = Tree(first)
-        chain.path(0, others)
-        _, keys, values = self._read_tree(empty_cache(self.config), chain)
-        self._prefixes[prefix] = cache = Cache(keys, values, jnp.int32(len(prefix)))
-        if len(self._prefixes) > KEPT_PREFIXES:
-            self._prefixes.popitem(last=False)
+        """The prefix's keys and values: kept ones, and what follows them read now."""
+        with self._lock:
+            if (cache := self._caches.get(prefix)) is not None:
+                return cache
+            blocks = self._prefixes.find(prefix)
+        known = len(blocks) * BLOCK
+        size = padded_size(len(prefix), SIZES)
+        if blocks:
+            blocks += [jnp.zeros_like(blocks[0])] * (size // BLOCK - len(blocks))
+        cache = join_blocks(blocks, jnp.int32(known), config=self.config, dtype=self._dtype)
+        new: list[jax.Array] = []
+        for start in range(known, max(len(prefix), 1), READ[-1]):
+            chain = Tree(None)
+            part = prefix[start : start + READ[-1]]
+            chain.path(0, part)
+            _, layers = extend(self._weights, cache, *chain.arrays(READ), config=self.config)
+            cache = append(cache, layers, jnp.int32(len(part)), size=size)
+            new += split_blocks(layers)[: len(part) // BLOCK]
+        with self._lock:
+            self._prefixes.add(prefix, new)
+            self._caches.keep(prefix, cache, _bytes(cache.layers))
         return cache
 
 
-class Tree:
-    """Tokens that follow one another in several ways from one root; equal beginnings are one path."""
-
-    def __init__(self, root: int):
-        self._tokens, self._parents, self._depths = [root], [0], [0]
-        self._children: dict[tuple[int, int], int] = {}
-
-    def child(self, node: int, token: int) -> int:
-        """The node of `token` after `node`."""
-        if (node, token) not in self._children:
-            self._children[node, token] = len(self._tokens)
-            self._tokens.append(token)
-            self._parents.append(node)
-            self._depths.append(self._depths[node] + 1)
-        return self._children[node, token]
-
-    def path(self, node: int, tokens: Sequence[int]) -> int:
-        """The last node of `tokens` after `node`."""
-        for token in tokens:
-            node = self.child(node, token)
-        return node
-
-    def arrays(self, sizes: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Tokens [N], depths [N], and which nodes each sees: itself and its ancestors [N, N]; N is one of `sizes`."""
-        n = len(self._tokens)
-        N = padded_size(n, sizes)
-        visible_NN = np.eye(N, dtype=bool)
-        for node in range(1, n):
-            visible_NN[node, :n] |= visible_NN[self._parents[node], :n]
-        filled = np.zeros((2, N), np.int32)
-        filled[:, :n] = self._tokens, self._depths
-        return filled[0], filled[1], visible_NN
+def _bytes(arrays: object) -> int:
+    return sum(array.nbytes for array in jax.tree.leaves(arrays))
 
 
-def _padded(pairs_2P: np.ndarray) -> np.ndarray:
-    filled = np.zeros((2, padded_size(pairs_2P.shape[1])), np.int32)
-    filled[:, : pairs_2P.shape[1]] = pairs_2P
-    return filled
+class LimitedModel:
+    """A `LocalModel` whose answers are wanted within limits."""
+
+    def __init__(self, model: LocalModel, limits: Limits):
+        self._model, self._limits = model, limits
+
+    def sample(self, prefix: Tokens, n: int, sampling: Sampling, seed: int) -> list[Candidate]:
+        """As `LocalModel.sample`."""
+        return self._model.sample(prefix, n, sampling, seed, self._limits)
+
+    def score(self, prefix: Tokens, continuations: Sequence[Tokens]) -> list[list[float]]:
+        """As `LocalModel.score`."""
+        self._limits.check()
+        return self._model.score(prefix, continuations)
+
+    def rate(
+        self, prefix: Tokens, replies: Sequence[Tokens], questions: Sequence[Tokens], yes: int, no: int
+    ) -> list[list[float]]:
+        """As `LocalModel.rate`."""
+        self._limits.check()
+        return self._model.rate(prefix, replies, questions, yes, no)

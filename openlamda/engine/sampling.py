@@ -1,9 +1,9 @@
 """From logits to a token: rules that forbid tokens, and a draw from those that are left.
 
-Each row has its own parameters and its own key, and its token depends on nothing else, so rows of many requests can be
-drawn together by one compiled function. Nothing is sorted: what is kept lies above a threshold, found by halving an
-interval, and the draw walks along the cumulative sum. On a CPU this costs less than finding 64 of 4096, whatever
-`top_k` and `top_p` are. Knows nothing of the model.
+Each row has its own parameters and its own random number, and its token depends on nothing else, so rows of many
+requests can be drawn together by one compiled function. Nothing is sorted: what is kept lies above a threshold, found
+by halving an interval, and the draw walks along the cumulative sum. On a CPU this costs less than finding 64 of 4096,
+whatever `top_k` and `top_p` are. Knows nothing of the model.
 Axes: R rows, V vocabulary, N blocks of it, B tokens in a block, S tokens of a text, T own tokens.
 """
 
@@ -58,9 +58,9 @@ def _marks(stop: Tokens, first: Tokens, banned: Tokens, vocab_size: int) -> np.n
 
 
 def choose(
-    logits_RV: jax.Array, key_R: jax.Array, count_R: jax.Array, rules: Rules, repeated_RV: jax.Array | None = None
+    logits_RV: jax.Array, uniform_R: jax.Array, count_R: jax.Array, rules: Rules, repeated_RV: jax.Array | None = None
 ) -> jax.Array:
-    """The next token [R] of each row, which has said count_R tokens, by one random number out of its key.
+    """The next token [R] of each row, which has said count_R tokens, by one random number of [0, 1).
 
     What is forbidden goes first (see `ruled`). Then, as in the samplers of Hugging Face and vLLM: temperature; the
     `top_k` likeliest; of their distribution, the likeliest that together have `top_p`; of these, those with at least
@@ -93,7 +93,7 @@ def choose(
 
     blocks_RNB = jnp.pad(logits_RV, ((0, 0), (0, -V % BLOCK)), constant_values=-jnp.inf).reshape(R, -1, BLOCK)
     weight_RN = keep(blocks_RNB, cut_R).sum(-1)
-    goal_R = jnp.where(greedy_R, 0, jax.vmap(jax.random.uniform)(key_R)) * weight_RN.sum(-1)
+    goal_R = jnp.where(greedy_R, 0, uniform_R) * weight_RN.sum(-1)
     block_R, before_R = _walk(weight_RN, goal_R)
     block_RB = jnp.take_along_axis(blocks_RNB, block_R[:, None, None], 1)[:, 0]
     return block_R * BLOCK + _walk(keep(block_RB, cut_R), goal_R - before_R)[0]

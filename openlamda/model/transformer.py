@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
+from jax.typing import ArrayLike
 
 from openlamda.model import adapters
 from openlamda.model.attention import attend_rows
@@ -186,6 +187,11 @@ def forward(
     numbered = (jnp.arange(config.num_layers), layers(params))
     x_BTD, _ = jax.lax.scan(REMAT[remat](block), embedded_BTD, numbered, unroll=unroll)
     return place(rms_norm(x_BTD, params["norm_final"]), "batch", None, None)
+
+
+def embedded(params: Params, tokens: ArrayLike) -> jax.Array:
+    """The embedding [..., D] of tokens [...]."""
+    return params["embed"][jnp.asarray(tokens)]
 
 
 def logits(params: Params, hidden_BTD: jax.Array) -> jax.Array:

@@ -7,6 +7,7 @@ import pytest
 
 from openlamda.engine import bulk
 from openlamda.engine.base import TextTree
+from openlamda.engine.layered import layered
 from openlamda.engine.packing import ROW_TEXTS, ROW_TOKENS, TEXT_TOKENS, pack
 from openlamda.model import params as weights
 from openlamda.model import transformer
@@ -15,6 +16,7 @@ from openlamda.model.config import ModelConfig
 TINY = ModelConfig(num_layers=2, d_model=16, num_heads=2, d_head=16, d_ff=64, vocab_size=50)
 QUESTIONS = [(4,), (5, 6), (5, 7)]
 PARAMS = weights.init(TINY, jax.random.key(3))
+WEIGHTS = layered(PARAMS, TINY)
 
 
 def trees(count: int, trunk: int, branch: int, branches: int = 5) -> list[TextTree]:
@@ -52,7 +54,7 @@ def test_ratings_equal_a_plain_forward():
     full = TextTree((9,) * 400, ((400, (3,) * 48), (0, (8,)), (1, ()), (400, ()), (17, (9,) * 300)))
     asked = [*trees(14, 160, 120), full, TextTree((), ((0, (7,) * TEXT_TOKENS),)), TextTree((4, 5), ())]
     assert 30 < len(texts(asked)) <= 64
-    found = bulk.rate_all(PARAMS, TINY, asked, QUESTIONS, 2, 3, batch_rows=2)
+    found = bulk.rate_all(WEIGHTS, TINY, asked, QUESTIONS, 2, 3, batch_rows=2)
     assert found.shape == (len(texts(asked)), 3)
     for question, gaps in zip(QUESTIONS, found.T, strict=True):
         np.testing.assert_allclose(gaps, plain(asked, question), atol=1e-4)
@@ -61,13 +63,13 @@ def test_ratings_equal_a_plain_forward():
 def test_a_text_is_rated_alike_as_a_branch_and_alone():
     asked = trees(12, 120, 60)
     alone = [TextTree((), ((0, text),)) for text in texts(asked)]
-    together, apart = (bulk.rate_all(PARAMS, TINY, some, QUESTIONS, 2, 3, batch_rows=8) for some in (asked, alone))
+    together, apart = (bulk.rate_all(WEIGHTS, TINY, some, QUESTIONS, 2, 3, batch_rows=8) for some in (asked, alone))
     np.testing.assert_allclose(together, apart, atol=1e-4)
 
 
 def test_ratings_are_the_same_bits_for_any_batch():
     asked = trees(40, 160, 60)
-    first, *others = (bulk.rate_all(PARAMS, TINY, asked, QUESTIONS, 2, 3, batch_rows=n) for n in (1, 2, 5, 32))
+    first, *others = (bulk.rate_all(WEIGHTS, TINY, asked, QUESTIONS, 2, 3, batch_rows=n) for n in (1, 2, 5, 32))
     for other in others:
         np.testing.assert_array_equal(first, other)
 
@@ -95,7 +97,7 @@ def test_a_tree_that_no_row_holds_is_read_in_pieces():
     many = TextTree((9, 8), tuple((2, (n,)) for n in range(2, 40)))
     places, rows = pack([wide, many], QUESTIONS)
     assert len(places) == 76 and rows.tokens_RT.shape[1] == ROW_TOKENS
-    found = bulk.rate_all(PARAMS, TINY, [wide, many], QUESTIONS[:1], 2, 3, batch_rows=4)
+    found = bulk.rate_all(WEIGHTS, TINY, [wide, many], QUESTIONS[:1], 2, 3, batch_rows=4)
     for tree, gaps in zip((wide, many), np.split(found[:, 0], 2), strict=True):
         np.testing.assert_allclose(gaps, plain([tree], QUESTIONS[0]), atol=1e-4)
 
@@ -108,7 +110,7 @@ def test_rows_have_room_for_long_questions():
 
 def test_no_texts_and_impossible_ones():
     for none in ([], [TextTree((5,), ())]):
-        assert bulk.rate_all(PARAMS, TINY, none, QUESTIONS, 2, 3, batch_rows=4).shape == (0, 3)
+        assert bulk.rate_all(WEIGHTS, TINY, none, QUESTIONS, 2, 3, batch_rows=4).shape == (0, 3)
     for fork, own, wrong in (
         (0, (), "a text of 0 tokens, expected 1 to 448"),
         (1, (5,) * TEXT_TOKENS, "a text of 449 tokens, expected 1 to 448"),
@@ -116,7 +118,7 @@ def test_no_texts_and_impossible_ones():
         (-1, (5,), "forks after -1 tokens, expected 0 to 1"),
     ):
         with pytest.raises(ValueError, match=wrong):
-            bulk.rate_all(PARAMS, TINY, [TextTree((5,), ((fork, own),))], QUESTIONS, 2, 3, batch_rows=4)
+            bulk.rate_all(WEIGHTS, TINY, [TextTree((5,), ((fork, own),))], QUESTIONS, 2, 3, batch_rows=4)
     for questions in ([], [(4,), ()]):
         with pytest.raises(ValueError, match="expected questions of one token or more"):
-            bulk.rate_all(PARAMS, TINY, [TextTree((5,), ((1, ()),))], questions, 2, 3, batch_rows=4)
+            bulk.rate_all(WEIGHTS, TINY, [TextTree((5,), ((1, ()),))], questions, 2, 3, batch_rows=4)

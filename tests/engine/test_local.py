@@ -26,17 +26,25 @@ def plain_logprobs(params, config, tokens):
     return np.asarray(logprobs[np.arange(len(tokens) - 1), np.asarray(tokens[1:])])
 
 
+class Plain(LocalModel):
+    """With the weights at hand, for a plain forward."""
+
+    def __init__(self, params, config, **options):
+        super().__init__(params, config, **options)
+        self.params = params
+
+
 @pytest.fixture(scope="module", params=["per_layer", "shared"])
 def model(request):
     config = dataclasses.replace(TINY, relative_bias=request.param)
-    return LocalModel(weights.init(config, jax.random.key(3)), config)
+    return Plain(weights.init(config, jax.random.key(3)), config)
 
 
 def test_scores_of_a_tree_equal_a_plain_forward(model):
     prefix = tuple(np.random.default_rng(0).integers(0, 50, 130).tolist())
     continuations = [(5, 6, 7), (5, 6, 8), (5, 9), (4,), (5, 6, 7)]
     for continuation, scores in zip(continuations, model.score(prefix, continuations), strict=True):
-        plain = plain_logprobs(model._params, model.config, prefix + continuation)[-len(continuation) :]
+        plain = plain_logprobs(model.params, model.config, prefix + continuation)[-len(continuation) :]
         np.testing.assert_allclose(scores, plain, atol=1e-4)
 
 
@@ -45,7 +53,7 @@ def test_logprobs_of_drawn_candidates_equal_a_plain_forward(model):
     sampling = Sampling(top_k=10, max_tokens=12, stop=(1,), banned=(3, 4))
     for candidate in model.sample(prefix, 16, sampling, seed=5):
         said = candidate.tokens + ((1,) if candidate.finished else ())
-        plain = plain_logprobs(model._params, model.config, prefix + said)[-len(said) :]
+        plain = plain_logprobs(model.params, model.config, prefix + said)[-len(said) :]
         assert candidate.logprob == pytest.approx(plain.sum(), abs=1e-3)
         assert not {1, 3, 4} & set(candidate.tokens)
 
@@ -55,8 +63,8 @@ def test_greedy_tokens_equal_those_of_a_plain_forward(model):
     drawn = model.sample(tuple(tokens), 1, Sampling(temperature=0, max_tokens=8, stop=()), seed=0)[0].tokens
     for token in drawn:
         row = jnp.asarray([tokens])
-        hidden = transformer.forward(model._params, row, jnp.ones_like(row), model.config)
-        assert int(jnp.argmax(transformer.logits(model._params, hidden)[0, -1])) == token
+        hidden = transformer.forward(model.params, row, jnp.ones_like(row), model.config)
+        assert int(jnp.argmax(transformer.logits(model.params, hidden)[0, -1])) == token
         tokens.append(token)
 
 
@@ -85,8 +93,8 @@ def plain_gaps(model, prefix, replies):
     rows = np.zeros((64, 128), np.int32)  # of one shape, so that it is compiled once; what follows is not seen
     for row, tokens in zip(rows, asked, strict=False):
         row[: len(tokens)] = tokens
-    hidden = transformer.forward(model._params, jnp.asarray(rows), jnp.ones_like(rows), model.config)
-    logits = transformer.logits(model._params, hidden)
+    hidden = transformer.forward(model.params, jnp.asarray(rows), jnp.ones_like(rows), model.config)
+    logits = transformer.logits(model.params, hidden)
     gaps = [float(logits[n, len(tokens) - 1, 2] - logits[n, len(tokens) - 1, 3]) for n, tokens in enumerate(asked)]
     return np.reshape(gaps, (len(replies), len(QUESTIONS)))
 

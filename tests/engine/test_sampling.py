@@ -13,7 +13,7 @@ from openlamda.engine.base import Sampling
 from openlamda.engine.sampling import Rules, choose, logprob_of, repeats, stops
 
 VOCAB, ROWS = 150, 8  # no multiple of the block
-KEYS = jax.random.split(jax.random.key(0), ROWS)
+PLACES = np.random.default_rng(0).random(ROWS, np.float32)
 
 drawn = jax.jit(choose)
 
@@ -56,14 +56,14 @@ def test_tokens_are_those_of_sorting_in_double_precision(samplings, seed, step):
     logits = np.random.default_rng(seed).normal(size=(ROWS, VOCAB)).astype(np.float32) * 4
     if step:
         logits = (np.round(logits / step) * step).astype(np.float32)  # many equal ones
-    keys = jax.random.split(jax.random.key(seed), ROWS)
-    tokens = np.asarray(drawn(logits, keys, np.zeros(ROWS, np.int32), rules_of(samplings)))
+    places = np.random.default_rng(seed).random(ROWS, np.float32)
+    tokens = np.asarray(drawn(logits, places, np.zeros(ROWS, np.int32), rules_of(samplings)))
     for row, sampling in enumerate(samplings):
         probabilities, near = kept(logits[row], sampling)
         assume(near > 1e-5)
         assert probabilities[tokens[row]] > 0
         ends = np.cumsum(probabilities)
-        place = 0.0 if sampling.temperature == 0 else float(jax.random.uniform(keys[row]))
+        place = 0.0 if sampling.temperature == 0 else float(places[row])
         if sampling.temperature == 0 or np.abs(ends - place).min() > 1e-5:
             assert tokens[row] == np.argmax(ends > place)
 
@@ -75,7 +75,7 @@ def test_tokens_come_as_often_as_they_should(vocab_size):
     times = 2000
     tokens = drawn(
         np.tile(logits, (times, 1)),
-        jax.random.split(jax.random.key(1), times),
+        np.random.default_rng(1).random(times, np.float32),
         np.zeros(times, np.int32),
         rules_of([sampling] * times, vocab_size),
     )
@@ -88,10 +88,10 @@ def test_a_token_depends_on_its_own_row_alone():
     logits = np.random.default_rng(2).normal(size=(ROWS, VOCAB)).astype(np.float32)
     mixed = [Sampling(), Sampling(top_p=0.5), Sampling(temperature=0), Sampling(top_k=0)] * (ROWS // 4)
     count = np.arange(ROWS)
-    together = np.asarray(drawn(logits, KEYS, count, rules_of(mixed)))
+    together = np.asarray(drawn(logits, PLACES, count, rules_of(mixed)))
     for row in range(ROWS):
         part = slice(row, row + 1)
-        assert drawn(logits[part], KEYS[part], count[part], rules_of(mixed[part]))[0] == together[row]
+        assert drawn(logits[part], PLACES[part], count[part], rules_of(mixed[part]))[0] == together[row]
 
 
 def test_the_first_of_equally_likely_tokens_is_the_likeliest():
@@ -99,7 +99,7 @@ def test_the_first_of_equally_likely_tokens_is_the_likeliest():
     logits[1, [70, 90]] = 1.0
     logits[2, 149] = 1.0
     greedy = rules_of([Sampling(temperature=0)] * 3)
-    assert drawn(logits, KEYS[:3], np.zeros(3, np.int32), greedy).tolist() == [0, 70, 149]
+    assert drawn(logits, PLACES[:3], np.zeros(3, np.int32), greedy).tolist() == [0, 70, 149]
 
 
 RULED = Sampling(stop=(1, 2), banned=(3, 4), first=(2, 3, 5, 6, 7), min_tokens=2)
@@ -111,8 +111,8 @@ def test_forbidden_tokens_are_never_drawn(count, allowed, temperature):
     sampling = dataclasses.replace(RULED, temperature=temperature)
     logits = np.random.default_rng(3).normal(size=(500, 10)).astype(np.float32)
     logits[:, 3] += 50
-    keys = jax.random.split(jax.random.key(4), 500)
-    tokens = drawn(logits, keys, np.full(500, count), rules_of([sampling] * 500, 10))
+    places = np.random.default_rng(4).random(500, np.float32)
+    tokens = drawn(logits, places, np.full(500, count), rules_of([sampling] * 500, 10))
     assert set(tokens.tolist()) == allowed
 
 
@@ -126,17 +126,17 @@ def test_forbidden_tokens_are_never_drawn(count, allowed, temperature):
 )
 def test_where_all_is_forbidden_the_least_bad_is_drawn(sampling, expected):
     logits = np.zeros((100, 10), np.float32)
-    keys = jax.random.split(jax.random.key(5), 100)
-    tokens = drawn(logits, keys, np.zeros(100, np.int32), rules_of([sampling] * 100, 10))
+    places = np.random.default_rng(5).random(100, np.float32)
+    tokens = drawn(logits, places, np.zeros(100, np.int32), rules_of([sampling] * 100, 10))
     assert set(tokens.tolist()) == expected
 
 
 def test_repeated_tokens_are_not_drawn_but_stop_tokens_are():
     repeated = np.ones((50, 10), bool)
     repeated[:, 6] = False
-    keys = jax.random.split(jax.random.key(6), 50)
+    places = np.random.default_rng(6).random(50, np.float32)
     logits = np.zeros((50, 10), np.float32)
-    tokens = drawn(logits, keys, np.ones(50, np.int32), rules_of([Sampling(stop=(1,))] * 50, 10), repeated)
+    tokens = drawn(logits, places, np.ones(50, np.int32), rules_of([Sampling(stop=(1,))] * 50, 10), repeated)
     assert set(tokens.tolist()) == {1, 6}
 
 
@@ -145,7 +145,7 @@ def test_numbers_that_are_none_end_nevertheless():
     logits[1:3] = -np.inf
     logits[2, 5] = 0
     mixed = [Sampling(top_p=0.5)] * ROWS
-    assert drawn(logits, KEYS, np.zeros(ROWS, np.int32), rules_of(mixed))[2] == 5
+    assert drawn(logits, PLACES, np.zeros(ROWS, np.int32), rules_of(mixed))[2] == 5
 
 
 def test_stop_tokens_are_known():

@@ -1,0 +1,227 @@
+"""Drawing: groups of candidates that take one token each a step, together.
+
+A lane holds G groups of P candidates; the candidates of a group follow one prefix, whose keys and values are read once
+for all of them. Groups join and leave between calls. The bias of T5 knows distances alone, so a step's keys and values
+lie in one place for all groups, however many tokens each has said: at the step's number modulo T.
+Axes: G groups, P candidates of a group, R = G x P, S prefix, T steps kept, D model, H heads, K head size, V vocabulary.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from openlamda.engine.layered import Layered
+from openlamda.engine.reading import KeysValues
+from openlamda.engine.sampling import Rules, choose, logprob_of, repeats, stops
+from openlamda.model import transformer
+from openlamda.model.attention import HIDDEN, distance_buckets
+from openlamda.model.config import ModelConfig
+
+STEPS = 8  # at most, of one call
+
+
+class Group(NamedTuple):
+    """What does not change while a group is drawn; in a lane each array has an axis G before its own."""
+
+    prefix: tuple[KeysValues, ...]  # [H, S, K] for each layer
+    length: jax.Array  # int32[], of the prefix without its last token
+    text_S: jax.Array  # int32, the prefix's tokens with its last one
+    key_P: jax.Array  # a random key for each candidate
+    rules: Rules  # rows of P
+    max_tokens: jax.Array  # int32[]
+    block_ngram: jax.Array  # int32[]
+    context_block_ngram: jax.Array  # int32[]
+
+
+class Lane(NamedTuple):
+    """What a step changes. `own`: keys and values [G, H, P, T, K] of each layer, that of step t at t mod T."""
+
+    step: jax.Array  # int32[]
+    start_G: jax.Array  # int32, the step at which the group joined: its first token read is the prefix's last
+    drawing_GP: jax.Array  # bool: has tokens to say, or its last one to read
+    last_GP: jax.Array  # int32, the token to read next
+    tokens_GPT: jax.Array  # int32, what was said
+    count_GP: jax.Array  # int32, how much of it
+    logprob_GP: jax.Array  # float32, of what was said and the stop token
+    stopped_GP: jax.Array  # bool
+    own: tuple[KeysValues, ...]
+
+
+@partial(jax.jit, static_argnames=("config", "G", "P", "T", "dtype"))
+def empty_lane(config: ModelConfig, G: int, P: int, T: int, dtype: str) -> Lane:
+    """A lane in which nothing is drawn."""
+    none_GP, nothing = jnp.zeros((G, P), jnp.int32), jnp.zeros((G, config.num_heads, P, T, config.d_head), dtype)
+    return Lane(
+        step=jnp.int32(0),
+        start_G=jnp.zeros(G, jnp.int32),
+        drawing_GP=none_GP > 0,
+        last_GP=none_GP,
+        tokens_GPT=jnp.zeros((G, P, T), jnp.int32),
+        count_GP=none_GP,
+        logprob_GP=jnp.zeros((G, P)),
+        stopped_GP=none_GP > 0,
+        own=tuple((nothing, nothing) for _ in range(config.num_layers)),
+    )
+
+
+@jax.jit
+def keys_of(seed: jax.Array, number_P: jax.Array) -> jax.Array:
+    """The random key of each candidate by its number."""
+    return jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(number_P)
+
+
+@partial(jax.jit, donate_argnames=("groups", "lane"))
+def join(groups: Group, lane: Lane, place: jax.Array, group: Group, last: jax.Array, wanted: jax.Array):
+    """The groups and the lane with a new group at `place`, whose first `wanted` candidates are drawn after `last`."""
+    G, P = lane.last_GP.shape
+    step = jnp.zeros_like(lane.step) if G == 1 else lane.step
+    groups = jax.tree.map(lambda all_G, one: all_G.at[place].set(one), groups, group)
+    lane = lane._replace(
+        step=step,
+        start_G=lane.start_G.at[place].set(step),
+        drawing_GP=lane.drawing_GP.at[place].set(jnp.arange(P) < wanted),
+        last_GP=lane.last_GP.at[place].set(last),
+        count_GP=lane.count_GP.at[place].set(0),
+        logprob_GP=lane.logprob_GP.at[place].set(0),
+        stopped_GP=lane.stopped_GP.at[place].set(False),
+    )
+    return groups, lane
+
+
+@jax.jit
+def fewer(groups: Group, lane: Lane, kept_P: jax.Array) -> tuple[Group, Lane]:
+    """The same groups with those of their candidates that kept_P names, and no others."""
+    groups = groups._replace(
+        key_P=groups.key_P[:, kept_P], rules=jax.tree.map(lambda rows: rows[:, kept_P], groups.rules)
+    )
+    lane = lane._replace(
+        own=jax.tree.map(lambda x: x[:, :, kept_P], lane.own),
+        **{
+            name: getattr(lane, name)[:, kept_P]
+            for name in ("drawing_GP", "last_GP", "tokens_GPT", "count_GP", "logprob_GP", "stopped_GP")
+        },
+    )
+    return groups, lane
+
+
+@partial(jax.jit, static_argnames="size")
+def leave(lane: Lane, place: jax.Array, *, size: int) -> tuple[KeysValues, ...]:
+    """Keys and values [H, P, size, K] of one group's candidates from their start on, for each layer."""
+
+    def one(own_GHPTK: jax.Array) -> jax.Array:
+        own_HPTK = own_GHPTK[place]
+        if own_GHPTK.shape[0] > 1:  # a group alone began at step 0
+            own_HPTK = jnp.roll(own_HPTK, -lane.start_G[place], axis=2)
+        return own_HPTK[:, :, :size]
+
+    return jax.tree.map(one, lane.own)
+
+
+@partial(jax.jit, donate_argnames="own")
+def put_back(own: tuple[KeysValues, ...], part: tuple[KeysValues, ...], kept_P: jax.Array) -> tuple[KeysValues, ...]:
+    """`own` with the candidates that `fewer` kept as they are now."""
+    return jax.tree.map(lambda all_HPTK, few_HPTK: all_HPTK.at[:, kept_P].set(few_HPTK), own, part)
+
+
+@partial(jax.jit, static_argnames=("config", "blocking"), donate_argnames="lane")
+def advance(weights: Layered, groups: Group, lane: Lane, *, config: ModelConfig, blocking: bool) -> Lane:
+    """Up to STEPS tokens more of each candidate that is drawn.
+
+    A candidate's token depends on its prefix, its rules, its key and how many tokens it has said, so it is the same in
+    any company. `blocking`: some group has n-grams blocked.
+    """
+    count_NG = lane.step - lane.start_G + jnp.arange(STEPS)[:, None]
+    fold = jax.vmap(jax.random.fold_in, (0, None))  # of the candidates of a group
+    key_NGP = jax.vmap(jax.vmap(fold), (None, 0))(groups.key_P, count_NG)
+    uniform_NGP = jax.vmap(jax.vmap(jax.vmap(jax.random.uniform)))(key_NGP)
+    rules = jax.tree.map(lambda rows: rows.reshape(-1, *rows.shape[2:]), groups.rules)
+    end = lane.step + STEPS
+
+    def step(state: tuple[jax.Array, Lane]):
+        n, lane = state
+        logits_RV, own = _read(weights, groups, lane, config)
+        repeated_RV = _repeated(groups, lane, logits_RV.shape[-1]) if blocking else None
+        count_R = lane.count_GP.reshape(-1)
+        token_R = choose(logits_RV, uniform_NGP[n].reshape(-1), count_R, rules, repeated_RV)
+        shape = lane.count_GP.shape
+        token_GP, stop_GP = token_R.reshape(shape), stops(token_R, rules).reshape(shape)
+        draws_GP = lane.drawing_GP & (lane.count_GP < groups.max_tokens[:, None])  # else it read its last token
+        says_GP = draws_GP & ~stop_GP
+        here_GPT = (jnp.arange(lane.tokens_GPT.shape[2]) == lane.count_GP[..., None]) & says_GP[..., None]
+        lane = Lane(
+            step=lane.step + 1,
+            start_G=lane.start_G,
+            drawing_GP=says_GP,
+            last_GP=jnp.where(says_GP, token_GP, lane.last_GP),
+            tokens_GPT=jnp.where(here_GPT, token_GP[..., None], lane.tokens_GPT),
+            count_GP=lane.count_GP + says_GP,
+            logprob_GP=lane.logprob_GP + jnp.where(draws_GP, logprob_of(logits_RV, token_R).reshape(shape), 0),
+            stopped_GP=lane.stopped_GP | (draws_GP & stop_GP),
+            own=own,
+        )
+        return n + 1, lane
+
+    # groups and heads as one axis X: with an axis of one group, XLA copies all keys and values at every step
+    merged = lane._replace(own=jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), lane.own))
+    _, after = jax.lax.while_loop(
+        lambda state: (state[1].step < end) & jnp.any(state[1].drawing_GP), step, (jnp.int32(0), merged)
+    )
+    return after._replace(own=jax.tree.map(lambda new, old: new.reshape(old.shape), after.own, lane.own))
+
+
+def _read(weights: Layered, groups: Group, lane: Lane, config: ModelConfig) -> tuple[jax.Array, tuple[KeysValues, ...]]:
+    """Logits [R, V] after each candidate's last token, and all keys and values with those of that token."""
+    G, P = lane.last_GP.shape
+    S, T = groups.text_S.shape[1], lane.tokens_GPT.shape[2]
+    place = lane.step % T
+    count_G = lane.step - lane.start_G
+    bucket_of = jnp.asarray(distance_buckets(config))
+    far = config.max_distance
+    distance_GS = (groups.length + count_G)[:, None] - jnp.arange(S)
+    bucket_GS = bucket_of[jnp.clip(distance_GS, 0, far)]
+    seen_GS = jnp.arange(S) < groups.length[:, None]
+    age_T = (lane.step - jnp.arange(T)) % T
+    bucket_T, seen_GT = bucket_of[jnp.minimum(age_T, far)], age_T <= count_G[:, None]
+
+    x_GPD = transformer.embedded(weights.top, lane.last_GP)
+    written = []
+    for layer, prefix, own in zip(weights.layers, groups.prefix, lane.own, strict=True):
+        query, key, value = transformer.project(x_GPD, layer)  # [G, H, P, K]
+        keys_XPTK, values_XPTK = (
+            jax.lax.dynamic_update_slice(old, new.reshape(-1, P, 1, new.shape[-1]), (0, 0, place, 0))
+            for old, new in zip(own, (key, value), strict=True)
+        )
+        table_HR = layer["relative_bias"]
+        bias_GHS = jnp.where(seen_GS[:, None], table_HR[:, bucket_GS].swapaxes(0, 1), HIDDEN)
+        bias_GHT = jnp.where(seen_GT[:, None], table_HR[:, bucket_T], HIDDEN)
+        to_prefix = jnp.einsum("ghpk,ghsk->ghps", query, prefix[0], preferred_element_type=jnp.float32)
+        query_XPK = query.reshape(-1, *query.shape[2:])
+        to_own = jnp.einsum("xpk,xptk->xpt", query_XPK, keys_XPTK, preferred_element_type=jnp.float32)
+        to_prefix = to_prefix + bias_GHS[:, :, None]
+        to_own = to_own.reshape(*query.shape[:3], T) + bias_GHT[:, :, None]
+        most_GHP1 = jnp.maximum(to_prefix.max(-1, keepdims=True), to_own.max(-1, keepdims=True))
+        of_prefix, of_own = jnp.exp(to_prefix - most_GHP1), jnp.exp(to_own - most_GHP1)
+        total_GHP1 = of_prefix.sum(-1, keepdims=True) + of_own.sum(-1, keepdims=True)
+        mixed = jnp.einsum("ghps,ghsk->ghpk", of_prefix.astype(value.dtype), prefix[1])
+        of_own_XPT = of_own.astype(value.dtype).reshape(-1, P, T)
+        mixed += jnp.einsum("xpt,xptk->xpk", of_own_XPT, values_XPTK).reshape(mixed.shape)
+        x_GPD = transformer.close_block(x_GPD, (mixed / total_GHP1).astype(value.dtype), layer, config)
+        written.append((keys_XPTK, values_XPTK))
+    hidden_RD = transformer.rms_norm(x_GPD, weights.top["norm_final"]).reshape(G * P, -1)
+    return transformer.logits(weights.top, hidden_RD), tuple(written)
+
+
+def _repeated(groups: Group, lane: Lane, vocab_size: int) -> jax.Array:
+    """Tokens [R, V] that would end an n-gram that the candidate has said, or that stands in its prefix."""
+    G, P, T = lane.tokens_GPT.shape
+
+    def rows(x_G: jax.Array) -> jax.Array:
+        return jnp.repeat(x_G, P, axis=0, total_repeat_length=G * P)
+
+    own_RT, count_R = lane.tokens_GPT.reshape(-1, T), lane.count_GP.reshape(-1)
+    said = repeats(own_RT, count_R, own_RT, count_R, rows(groups.block_ngram), vocab_size)
+    sizes_R = rows(groups.context_block_ngram)
+    given = repeats(rows(groups.text_S), rows(groups.length + 1), own_RT, count_R, sizes_R, vocab_size)
+    return said | given
