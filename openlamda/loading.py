@@ -1,5 +1,6 @@
 """Where the parts meet: a model directory becomes a `Lamda` that replies."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,17 +16,28 @@ from openlamda.tools.toolset import default_toolset
 
 if TYPE_CHECKING:
     from openlamda.engine.local import LocalModel
+    from openlamda.engine.remote import RemoteLanguageModel
 
+KEY = "OPENLAMDA_API_KEY"
 WINDOW = 160  # tokens of context that a model is shown
 SHIPPED = Path(__file__).parent / "nano"
 
 
-def load(model: Path | None = None, *, role: Role | None = None, toolset: Toolset | None = None) -> Lamda:
+def load(
+    model: Path | None = None,
+    *,
+    role: Role | None = None,
+    toolset: Toolset | None = None,
+    remote: str = "",
+    remote_model: str = "",
+) -> Lamda:
     """An agent with the model of a directory (default: the one that ships), the bundled tools, and a role.
 
-    Raises UserError where the directory holds no model.
+    With `remote`, the URL of a server (docs/engine.md), the directory gives the tokenizer and the judges alone.
+    Raises UserError where the directory holds no model, or the server cannot serve it.
     """
-    engine, tokenizer, judges = parts(Path(model) if model is not None else SHIPPED)
+    directory = Path(model) if model is not None else SHIPPED
+    engine, tokenizer, judges = remote_parts(directory, remote, remote_model) if remote else parts(directory)
     return Lamda(engine, tokenizer, toolset or default_toolset(), judges=judges, role=role, window=WINDOW)
 
 
@@ -42,6 +54,15 @@ def parts(directory: Path) -> tuple["LocalModel", Tokenizer, Judges]:
             f"{directory}: tokenizer.model has {tokenizer.vocab_size} pieces, config.json says {config.vocab_size}"
         )
     return LocalModel(params, config), tokenizer, Judges.read(directory)
+
+
+def remote_parts(directory: Path, url: str, name: str) -> tuple["RemoteLanguageModel", Tokenizer, Judges]:
+    """As `parts`, of a directory whose model a server has under a name, which may be empty."""
+    from openlamda.engine.remote import RemoteLanguageModel
+
+    tokenizer, judges = Tokenizer.load(directory / "tokenizer.model"), Judges.read(directory)
+    engine = RemoteLanguageModel.connect(url, tokenizer, model=name, api_key=os.environ.get(KEY, ""))
+    return engine, tokenizer, judges
 
 
 def training_names() -> list[str]:

@@ -25,6 +25,8 @@ def chat(
     once: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     messages: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
     model: Path | None = None,
+    remote: str = "",
+    remote_model: str = "",
     role: Path | None = None,
     seed: int = 0,
     json: bool = False,
@@ -42,6 +44,11 @@ def chat(
         - reads it from standard input. Roles are user and assistant; what a system message would say goes into --role.
     model
         A model directory; default: the model that ships.
+    remote
+        The URL of a server that computes for the directory's tokenizer and judges, as http://localhost:8000/v1. An API
+        key is read from OPENLAMDA_API_KEY. docs/engine.md says which servers can.
+    remote_model
+        The name of the model on that server, where it wants one.
     role
         A role file (TOML).
     seed
@@ -53,8 +60,11 @@ def chat(
 
     if json and once is None and messages is None:
         raise UserError("--json: nothing to reply to, expected --once TEXT or --messages FILE with it")
+    if remote_model and not remote:
+        raise UserError("--remote-model: no server, expected --remote URL with it")
     dialog = _read(messages) if messages is not None else Dialog()
-    lamda = load(model, role=Role.read(role) if role is not None else None)
+    spoken = Role.read(role) if role is not None else None
+    lamda = load(model, role=spoken, remote=remote, remote_model=remote_model)
     if once is None and messages is None:
         _converse(lamda, seed)
         return

@@ -5,7 +5,6 @@
 
 import hashlib
 import json
-import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from math import prod
@@ -18,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from openlamda.corpus.readers import read_lines
 from openlamda.dialog.judge import Judges
 from openlamda.dialog.lamda import Lamda
+from openlamda.engine.http import Server
 from openlamda.errors import UserError
 from openlamda.text.dialog import Dialog, dialog_from_json
 from openlamda.tools.base import Toolset
@@ -150,22 +150,25 @@ class Remote:
     """A server that speaks OpenAI's /v1/chat/completions."""
 
     def __init__(self, config: SystemConfig):
-        if not config.url.startswith(("http://", "https://")):
-            raise UserError(f"system {config.name!r}: url {config.url!r}, expected http:// or https://")
         self.identity: Mapping[str, Any] = {"kind": "remote", "url": config.url, "model": config.model}
         self._config = config
+        self._server().close()  # an address that none can have is told before hours of other replies
+
+    def _server(self) -> Server:
+        return Server(self._config.url, timeout=self._config.timeout)
 
     def reply(self, context: Dialog, seed: int) -> Said:
         """The first choice's text. Raises UserError where the server gives none."""
         roles = {"user": "user", "agent": "assistant"}
         messages = [{"role": roles[turn.author], "content": turn.text} for turn in context.turns]
-        body = json.dumps({"model": self._config.model, "messages": messages, "seed": seed}).encode()
         url = self._config.url.rstrip("/") + "/v1/chat/completions"
-        request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+        with self._server() as server:
+            said = server.post(
+                "/v1/chat/completions", {"model": self._config.model, "messages": messages, "seed": seed}
+            )
         try:
-            with urllib.request.urlopen(request, timeout=self._config.timeout) as answer:
-                text = json.load(answer)["choices"][0]["message"]["content"]
-        except (OSError, ValueError, LookupError, TypeError) as error:
+            text = json.loads(said)["choices"][0]["message"]["content"]
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
             raise UserError(f"{url}: no reply: {type(error).__name__}: {error}") from None
         if not isinstance(text, str):
             raise UserError(f"{url}: the reply's content is {type(text).__name__}, expected a string")

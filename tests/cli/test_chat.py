@@ -43,7 +43,7 @@ def run(tokenizer, monkeypatch, capsys):
             return [-9.0 if Symbol.SNIPPET in prefix else -0.1]
         return [-1.0] * len(continuation)
 
-    def load(model=None, role=None):
+    def load(model=None, role=None, remote="", remote_model=""):
         return Lamda(ScriptedModel(say, rate), tokenizer, Toolset([Book()]), role=role, judges=Judges())
 
     monkeypatch.setattr(importlib.import_module("openlamda.loading"), "load", load)
@@ -155,3 +155,18 @@ def test_help_brings_no_jax():
 def test_env_names_what_a_bug_report_needs(run):
     found = json.loads(run("env", "--json")[1])
     assert {"openlamda", "python", "jax", "jaxlib", "sentencepiece"} <= set(found)
+
+
+def test_a_server_that_is_not_there(monkeypatch, capsys):
+    """The real `load`: the shipped directory's tokenizer and judges, and nobody who computes."""
+    monkeypatch.setattr(sys, "argv", "openlamda chat --once hello --remote http://127.0.0.1:9/v1".split())
+    with pytest.raises(SystemExit) as end:
+        app.main()
+    said = capsys.readouterr()
+    assert end.value.code == 2 and said.out == ""
+    assert said.err.startswith("error: http://127.0.0.1:9/v1/completions: ConnectError") and said.err.count("\n") == 1
+
+
+def test_a_models_name_without_a_server(run):
+    code, _, error = run("chat", "--once", "hello", "--remote-model", "m")
+    assert code == 2 and "expected --remote URL with it" in error
