@@ -76,7 +76,7 @@ def rate_row(params: Params, row: Rows, yes: jax.Array, no: jax.Array, *, config
 
     layers = transformer.layers(params)
     body, last = (jax.tree.map(lambda x, part=part: x[part], layers) for part in (slice(-1), -1))
-    x_BTD, _ = jax.lax.scan(block, params["embed"][tokens_T][None], body)
+    x_BTD, _ = jax.lax.scan(block, transformer.embedded(params, jnp.asarray(tokens_T))[None], body)
     asked_BED = x_BTD[:, end_E]  # nothing follows the last layer that would read the other tokens again
     (query, _, _), (_, key, value) = transformer.project(asked_BED, last), transformer.project(x_BTD, last)
     mixed = attend(query, key, value, table(last)[:, bucket_TT[end_E]])

@@ -16,6 +16,7 @@ from openlamda.model import transformer
 from openlamda.model.attention import HIDDEN, attend, bias_of_distance
 from openlamda.model.config import ModelConfig
 from openlamda.model.params import Params
+from openlamda.model.quantized import compute_dtype
 
 
 class Cache(NamedTuple):
@@ -26,9 +27,9 @@ class Cache(NamedTuple):
     length: jax.Array  # int32[]
 
 
-def empty_cache(config: ModelConfig) -> Cache:
+def empty_cache(params: Params, config: ModelConfig) -> Cache:
     """The cache before anything was read."""
-    nothing = jnp.zeros((config.num_layers, config.num_heads, 0, config.d_head))
+    nothing = jnp.zeros((config.num_layers, config.num_heads, 0, config.d_head), compute_dtype(params))
     return Cache(nothing, nothing, jnp.int32(0))
 
 
@@ -62,7 +63,7 @@ def extend(
         return transformer.close_block(x_BND, mixed_BHNK, layer, config), (key_BHNK[0], value_BHNK[0])
 
     inputs = (transformer.layers(params), cache.keys_LHSK, cache.values_LHSK)
-    x_BND, (keys_LHNK, values_LHNK) = jax.lax.scan(block, params["embed"][tokens_N][None], inputs)
+    x_BND, (keys_LHNK, values_LHNK) = jax.lax.scan(block, transformer.embedded(params, tokens_N)[None], inputs)
     return transformer.rms_norm(x_BND, params["norm_final"])[0], keys_LHNK, values_LHNK
 
 
@@ -76,7 +77,8 @@ def logprobs_of(params: Params, hidden_ND: jax.Array, node_P: jax.Array, token_P
 @jax.jit
 def gaps_of(params: Params, hidden_XD: jax.Array, yes: jax.Array, no: jax.Array) -> jax.Array:
     """Logit of token `yes` less that of `no` as the next token, [...] for hidden states [..., D]."""
-    apart_D = (params["embed"][yes] - params["embed"][no]) * hidden_XD.shape[-1] ** -0.5
+    yes_D, no_D = (transformer.embedded(params, token).astype(jnp.float32) for token in (yes, no))
+    apart_D = (yes_D - no_D) * hidden_XD.shape[-1] ** -0.5
     return jnp.einsum("...d,d->...", hidden_XD, apart_D)
 
 
@@ -138,7 +140,7 @@ def draw(
             return transformer.close_block(x_CTD, mixed_CHTK, layer, config), (keys_CHTK, values_CHTK)
 
         inputs = (transformer.layers(params), cache.keys_LHSK, cache.values_LHSK, *own)
-        x_CTD, own = jax.lax.scan(block, params["embed"][tokens_C][:, None], inputs)
+        x_CTD, own = jax.lax.scan(block, transformer.embedded(params, tokens_C)[:, None], inputs)
         hidden_CD = transformer.rms_norm(x_CTD, params["norm_final"])[:, 0]
         return transformer.logits(params, hidden_CD), own
 
@@ -154,7 +156,7 @@ def draw(
         tokens_CT = tokens_CT.at[:, t].set(jnp.where(stopped_C, 0, token_C))
         return t + 1, token_C, own, tokens_CT, length_C + ~stopped_C, logprob_C, stopped_C
 
-    cold = jnp.zeros((L, n, H, max_tokens, K))
+    cold = jnp.zeros((L, n, H, max_tokens, K), cache.keys_LHSK.dtype)
     start = (
         jnp.int32(0),
         jnp.full(n, last_token),
@@ -211,7 +213,7 @@ def extend_each(
         return transformer.close_block(x_CND, mixed_CHNK, layer, config), (key_CHNK, value_CHNK)
 
     inputs = (transformer.layers(params), cache.keys_LHSK, cache.values_LHSK, *own)
-    x_CND, (keys_LCHNK, values_LCHNK) = jax.lax.scan(block, params["embed"][tokens_CN], inputs)
+    x_CND, (keys_LCHNK, values_LCHNK) = jax.lax.scan(block, transformer.embedded(params, tokens_CN), inputs)
     return transformer.rms_norm(x_CND, params["norm_final"]), keys_LCHNK, values_LCHNK
 
 

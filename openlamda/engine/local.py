@@ -142,7 +142,7 @@ class LocalModel:
             tokens_CN[place, : 1 + len(reply)] = (prefix[-1], *reply)
             length_C[place] = len(reply)
         L, H, K = self.config.num_layers, self.config.num_heads, self.config.d_head
-        nothing = jnp.zeros((L, C, H, 0, K))
+        nothing = jnp.zeros((L, C, H, 0, K), cache.keys_LHSK.dtype)
         order_N, causal_NN = np.arange(N), np.tri(N, dtype=bool)
         none_C = np.zeros(C, np.int32)
         _, keys, values = extend_each(
@@ -161,7 +161,7 @@ class LocalModel:
         first, *others = prefix or (0,)
         chain = Tree(first)
         chain.path(0, others)
-        _, keys, values = self._read_tree(empty_cache(self.config), chain)
+        _, keys, values = self._read_tree(empty_cache(self._params, self.config), chain)
         self._prefixes[prefix] = cache = Cache(keys, values, jnp.int32(len(prefix)))
         if len(self._prefixes) > KEPT_PREFIXES:
             self._prefixes.popitem(last=False)
