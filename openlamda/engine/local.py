@@ -34,6 +34,7 @@ from openlamda.engine.scheduler import Scheduler
 from openlamda.engine.tree import Tree
 from openlamda.model.config import ModelConfig
 from openlamda.model.params import Params
+from openlamda.model.quantized import compute_dtype
 
 SIZES = (256, 512, 1024, 2048, 4096, 8192, 16384)  # of prefixes
 READ = (16, 64, 256)  # tokens read at once
@@ -82,7 +83,7 @@ class LocalModel:
         on_cpu = jax.default_backend() == "cpu"
         self.config = config
         self._weights = layered(params, config)
-        self._dtype = str(params["norm_final"].dtype)
+        self._dtype = str(compute_dtype(params))
         token_bytes = 2 * config.num_layers * config.num_heads * config.d_head * jnp.dtype(self._dtype).itemsize
         self._lock = threading.Lock()
         self._prefixes: Prefixes[jax.Array] = Prefixes(max(1, cache_bytes // 3 // (BLOCK * token_bytes)))

@@ -27,7 +27,7 @@ def evaluate(attribute: str, train: Sequence[Judged], test: Sequence[Judged], la
     if attribute not in lamda.judges.attributes:
         raise UserError(f"the model has no judge {attribute!r}; its judges.json lists {lamda.judges.attributes}")
     labels = [row.labels[attribute] for row in test]
-    found = {"model": [_ask(attribute, row, lamda) for row in test], "tfidf": tfidf(attribute, train, test)}
+    found = {"model": [ask(attribute, row, lamda) for row in test], "tfidf": tfidf(attribute, train, test)}
     if attribute == "grounded":
         found["overlap"] = [overlap(row) for row in test]
     aucs = [
@@ -46,7 +46,7 @@ def correlations(attribute: str, rows: Sequence[tuple[Judged, int]], lamda: Lamd
     """Spearman's rho and Kendall's tau-b of the judge's P with people's grades."""
     from scipy.stats import kendalltau, spearmanr
 
-    asked = [(grade, _ask(attribute, row, lamda)) for row, grade in rows]
+    asked = [(grade, ask(attribute, row, lamda)) for row, grade in rows]
     found = []
     for name, of in (("spearman", spearmanr), ("kendall", kendalltau)):
 
@@ -66,7 +66,8 @@ def ece(rows: Sequence[tuple[bool, float]]) -> float:
     return expected_calibration_error(values, labels)
 
 
-def _ask(attribute: str, row: Judged, lamda: Lamda) -> float:
+def ask(attribute: str, row: Judged, lamda: Lamda) -> float:
+    """The judge's P that the attribute's label is true of a row; the response's first 80 words are read."""
     response = " ".join(row.response.split(" ")[:80])
     reply = tuple(lamda.tokenizer.encode(response))
     asked = replace(lamda.judges, attributes=(attribute,))

@@ -78,7 +78,8 @@ def number_of_weights(directory: Path) -> int:
     for path in sorted(directory.glob("*.safetensors")):
         try:
             with safe_open(path, "numpy") as file:
-                count += sum(prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+                names = [name for name in file.keys() if not name.endswith(".scale")]  # noqa: SIM118
+                count += sum(prod(file.get_slice(name).get_shape()) for name in names)  # of int8 weights no scales
         except SafetensorError as error:
             raise UserError(f"{path}: {error}") from None
     return count

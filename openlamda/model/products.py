@@ -5,17 +5,35 @@ wherever a layer widens: for the feed-forward of the `nano` model that takes mor
 Axes: B batch, T tokens, D model, H heads, K head size, F feed-forward, V vocabulary, I in, O out.
 """
 
+from collections.abc import Callable
+from functools import wraps
+
 import jax
 import jax.numpy as jnp
 
 from openlamda.model.sharding import on_mesh, summed
 
 
+def scaled(product: Callable[[jax.Array, jax.Array], jax.Array]):
+    """A product of floats as one that takes int8 weights, too, with the scale of each output, [O] or [H, K]."""
+
+    @wraps(product)
+    def either(x: jax.Array, weight: jax.Array, scale: jax.Array | None = None) -> jax.Array:
+        if scale is None:
+            return product(x, weight)
+        y = product(x, weight.astype(x.dtype))
+        return (y * (scale[:, None] if scale.ndim == 2 else scale)).astype(y.dtype)  # T stands between heads and K
+
+    return either
+
+
+@scaled
 def linear(x: jax.Array, weight: jax.Array) -> jax.Array:
     """x [..., I] times weight [I, O]: [..., O]."""
     return x @ weight if on_mesh() else _linear(x, weight)
 
 
+@scaled
 def to_heads(x_BTD: jax.Array, weight_DHK: jax.Array) -> jax.Array:
     """[B, H, T, K]: what each head takes of x."""
     if on_mesh():
@@ -24,6 +42,7 @@ def to_heads(x_BTD: jax.Array, weight_DHK: jax.Array) -> jax.Array:
     return linear(x_BTD, weight_DHK.reshape(D, H * K)).reshape(*x_BTD.shape[:2], H, K).swapaxes(1, 2)
 
 
+@scaled
 def from_heads(mixed_BHTK: jax.Array, weight_HKD: jax.Array) -> jax.Array:
     """[B, T, D]: the sum of what all heads give."""
     if on_mesh():
@@ -32,6 +51,7 @@ def from_heads(mixed_BHTK: jax.Array, weight_HKD: jax.Array) -> jax.Array:
     return linear(mixed_BHTK.swapaxes(1, 2).reshape(B, T, H * K), weight_HKD.reshape(H * K, -1))
 
 
+@scaled
 def narrow(x_BTF: jax.Array, weight_FD: jax.Array) -> jax.Array:
     """[B, T, D]: x times a weight whose sum over F is split over `model`."""
     if on_mesh():
@@ -39,6 +59,7 @@ def narrow(x_BTF: jax.Array, weight_FD: jax.Array) -> jax.Array:
     return linear(x_BTF, weight_FD)
 
 
+@scaled
 def to_vocabulary(x_BTD: jax.Array, embed_VD: jax.Array) -> jax.Array:
     """[B, T, V] float32: x times each row of the embedding."""
     if on_mesh() or x_BTD.dtype != jnp.float32:

@@ -20,6 +20,7 @@ from openlamda.model.attention import attend_rows
 from openlamda.model.config import Activation, ModelConfig
 from openlamda.model.params import Params
 from openlamda.model.products import from_heads, linear, narrow, to_heads, to_vocabulary
+from openlamda.model.quantized import SCALE, compute_dtype
 from openlamda.model.sharding import gathered, on_mesh, place, spec, take
 
 UNROLLED = 8  # up to so many layers are compiled one by one: a scan that saves activations costs a CPU half its time
@@ -58,6 +59,16 @@ ACTIVATIONS: dict[Activation, Callable[[jax.Array], jax.Array]] = {
 """Of the first matrix's product; the last five are multiplied by the second's (Shazeer 2020, arXiv 2002.05202)."""
 
 
+def embedded(params: Params, tokens: ArrayLike, *axes: str | None) -> jax.Array:
+    """The embedding's rows [..., D] of token ids [...], of `compute_dtype`; on a mesh split by `axes`."""
+    tokens = jnp.asarray(tokens)
+    rows = take(params["embed"], tokens, *axes, first=True)
+    if "embed" + SCALE not in params:
+        return rows
+    scale = take(params["embed" + SCALE], tokens, *axes[:-1], first=True)
+    return (rows * scale[..., None]).astype(compute_dtype(params))
+
+
 def rms_norm(x_BTD: jax.Array, scale_D: jax.Array) -> jax.Array:
     """x scaled to a mean square of 1 over D, in float32; no mean is taken away."""
     x32 = x_BTD.astype(jnp.float32)
@@ -68,8 +79,9 @@ def rms_norm(x_BTD: jax.Array, scale_D: jax.Array) -> jax.Array:
 def project(x_BTD: jax.Array, layer: Params) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Query, key and value [B, H, T, K] of a layer's input."""
     normed_BTD = place(rms_norm(x_BTD, layer["norm_attention"]), "batch", None, None)
-    weights = (gathered(layer[name], "embed", "heads", None) for name in ("query", "key", "value"))
-    query, key, value = (checkpoint_name(to_heads(normed_BTD, weight_DHK), "qkv") for weight_DHK in weights)
+    names = ("query", "key", "value")
+    weights = ((gathered(layer[name], "embed", "heads", None), layer.get(name + SCALE)) for name in names)
+    query, key, value = (checkpoint_name(to_heads(normed_BTD, *weight), "qkv") for weight in weights)
     return query, key, value
 
 
@@ -80,15 +92,18 @@ def close_block(
     drop = drop or _keep
     mixed_BHTK = checkpoint_name(mixed_BHTK, "mixed")
     out_HKD, down_FD = gathered(layer["out"], "heads", None, "embed"), gathered(layer["down"], "ff", "embed")
-    x_BTD = x_BTD + drop(from_heads(mixed_BHTK, out_HKD), 0)
+    x_BTD = x_BTD + drop(from_heads(mixed_BHTK, out_HKD, layer.get("out" + SCALE)), 0)
     x_BTD = checkpoint_name(x_BTD, "attended")
     normed_BTD = place(rms_norm(x_BTD, layer["norm_ff"]), "batch", None, None)
-    activation, up_BTF = ACTIVATIONS[config.activation], linear(normed_BTD, gathered(layer["up"], "embed", "ff"))
+    activation = ACTIVATIONS[config.activation]
+    up_BTF = linear(normed_BTD, gathered(layer["up"], "embed", "ff"), layer.get("up" + SCALE))
     up_BTF = checkpoint_name(up_BTF, "up")
     if config.gated:
-        gate_BTF = checkpoint_name(linear(normed_BTD, gathered(layer["gate"], "embed", "ff")), "gate")
-        return x_BTD + drop(narrow(gated(activation, gate_BTF, up_BTF), down_FD), 1)
-    return x_BTD + drop(narrow(activation(up_BTF), down_FD), 1)
+        gate_BTF = linear(normed_BTD, gathered(layer["gate"], "embed", "ff"), layer.get("gate" + SCALE))
+        inner_BTF: jax.Array = gated(activation, checkpoint_name(gate_BTF, "gate"), up_BTF)
+    else:
+        inner_BTF = activation(up_BTF)
+    return x_BTD + drop(narrow(inner_BTF, down_FD, layer.get("down" + SCALE)), 1)
 
 
 Drop = Callable[[jax.Array, int], jax.Array]
@@ -139,8 +154,8 @@ gated.defvjp(_gated_forward, _gated_backward)
 
 
 def layers(params: Params) -> Params:
-    """The weights of all layers and their adapters, stacked [L, ...], as `jax.lax.scan` takes them; a shared bias stays
-    out.
+    """The weights of all layers, their scales and adapters, stacked [L, ...], as `jax.lax.scan` takes them; a shared
+    bias stays out.
     """
     stacked = {name: params[name] for name in params if name.split(".")[0] in LAYER_WEIGHTS}
     if params["relative_bias"].shape[0] == params["query"].shape[0]:
@@ -183,18 +198,13 @@ def forward(
         return close_block(x_BTD, mixed_BHTK, layer, config, dropout and dropout.of_layer(number)), None
 
     unroll = config.num_layers <= UNROLLED
-    embedded_BTD = take(params["embed"], tokens_BT, "batch", "sequence", None, first=True)
+    embedded_BTD = embedded(params, tokens_BT, "batch", "sequence", None)
     numbered = (jnp.arange(config.num_layers), layers(params))
     x_BTD, _ = jax.lax.scan(REMAT[remat](block), embedded_BTD, numbered, unroll=unroll)
     return place(rms_norm(x_BTD, params["norm_final"]), "batch", None, None)
 
 
-def embedded(params: Params, tokens: ArrayLike) -> jax.Array:
-    """The embedding [..., D] of tokens [...]."""
-    return params["embed"][jnp.asarray(tokens)]
-
-
 def logits(params: Params, hidden_BTD: jax.Array) -> jax.Array:
     """Next-token logits [B, T, V], float32, by the tied embedding scaled with D^-1/2."""
     embed_VD = gathered(params["embed"], "vocab", "embed")
-    return to_vocabulary(hidden_BTD * embed_VD.shape[1] ** -0.5, embed_VD)
+    return to_vocabulary(hidden_BTD * embed_VD.shape[1] ** -0.5, embed_VD, params.get("embed" + SCALE))

@@ -1,4 +1,4 @@
-"""A model directory: config.json, tokenizer.model, model.safetensors (bfloat16 or float32), judges.json, README.md.
+"""A model directory: config.json, tokenizer.model, model.safetensors (float32, bfloat16, int8), judges.json, README.md.
 
 Read and written atomically; no pickle.
 """
@@ -8,25 +8,34 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
+import jax
 import jax.numpy as jnp
 import msgspec
 import numpy as np
 from jax.typing import ArrayLike
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from openlamda.errors import UserError
 from openlamda.model.config import ModelConfig
 from openlamda.model.params import Params, table
+from openlamda.model.quantized import SCALE, SUMMED, compute_dtype, dequantize, quantize, scale_shape
+
+FLOATS, INT8 = ("F32", "BF16"), "I8"  # as safetensors names them
 
 
 def save(
     directory: Path, params: Mapping[str, ArrayLike], config: ModelConfig, tokenizer: bytes, dtype: str = "bfloat16"
 ) -> None:
-    """Write a model directory; each file appears whole or not at all."""
+    """Write a model directory; each file appears whole or not at all. "int8": matrices alone, all else as it is."""
     directory.mkdir(parents=True, exist_ok=True)
-    arrays = {name: np.asarray(array).astype(jnp.dtype(dtype)) for name, array in params.items()}
+    given = {name: np.asarray(array) for name, array in params.items()}
+    if dtype == "int8":
+        arrays = {name: np.asarray(array) for name, array in quantize(given).items()}
+    else:
+        arrays = {name: np.asarray(array).astype(jnp.dtype(dtype)) for name, array in dequantize(given).items()}
     temporary = directory / "model.safetensors.tmp"
     save_file(arrays, temporary)
     os.replace(temporary, directory / "model.safetensors")
@@ -50,18 +59,63 @@ def load_config(directory: Path) -> ModelConfig:
         raise UserError(f"{path}: {error}") from None
 
 
-def load(directory: Path) -> tuple[Params, ModelConfig]:
-    """All weights as float32, and their shape. Raises UserError where one is missing, surplus or of another shape."""
+def read(directory: Path) -> tuple[dict[str, np.ndarray], ModelConfig]:
+    """All weights as they are stored, int8 ones with their scales, and their shape.
+
+    Raises UserError where one is missing, surplus, of another shape or dtype.
+    """
     config = load_config(directory)
     path = directory / "model.safetensors"
     try:
-        arrays = load_file(path)
-    except (FileNotFoundError, SafetensorError) as error:
+        with safe_open(path, "numpy") as file:
+            stored = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            found = {name: (tuple(part.get_shape()), part.get_dtype()) for name, part in stored.items()}
+            _check(path, found, config)
+            return {name: file.get_tensor(name) for name in found}, config
+    except (OSError, SafetensorError) as error:
         raise UserError(f"{path}: {error}") from None
+
+
+def _check(path: Path, found: Mapping[str, tuple[tuple[int, ...], str]], config: ModelConfig) -> None:
+    expected: dict[str, tuple[tuple[int, ...], tuple[str, ...]]] = {}
     for name, weight in table(config).items():
-        if name not in arrays or arrays[name].shape != weight.shape:
-            found = arrays[name].shape if name in arrays else "nothing"
-            raise UserError(f"{path}: weight {name!r} is {found}, expected {weight.shape}")
-    if surplus := sorted(arrays.keys() - table(config).keys()):
+        expected[name] = weight.shape, (*FLOATS, INT8) if name in SUMMED else FLOATS
+        if name in SUMMED and name in found and found[name][1] == INT8:
+            expected[name + SCALE] = scale_shape(name, weight.shape), ("F32",)
+    for name, (shape, dtypes) in expected.items():
+        stored_shape, dtype = found.get(name, ("nothing", ""))
+        if stored_shape != shape:
+            raise UserError(f"{path}: weight {name!r} is {stored_shape}, expected {shape}")
+        if dtype not in dtypes:
+            raise UserError(f"{path}: weight {name!r} is of dtype {dtype}, expected {' or '.join(dtypes)}")
+    if surplus := sorted(found.keys() - expected.keys()):
         raise UserError(f"{path}: weight {surplus[0]!r} has no place in the shape that config.json says")
-    return {name: jnp.asarray(arrays[name], jnp.float32) for name in table(config)}, config
+
+
+def load(directory: Path, dtype: Literal["float32", "bfloat16"] | None = None) -> tuple[Params, ModelConfig]:
+    """All weights, and their shape. Raises UserError as `read` does.
+
+    int8 weights stay int8, with float32 scales; all others become `dtype`, and the model computes in that. None:
+    float32 on a CPU, which multiplies that faster, elsewhere what is stored.
+    """
+    arrays, config = read(directory)
+    wanted = dtype or ("float32" if jax.default_backend() == "cpu" else compute_dtype(arrays))
+    params = {}
+    for name, array in arrays.items():
+        kept = array.dtype == np.int8 or name.endswith(SCALE)
+        params[name] = jnp.asarray(array, None if kept else wanted)
+    return params, config
+
+
+def load_float32(directory: Path) -> tuple[Params, ModelConfig]:
+    """As `load`, all float32, for what makes new weights out of these. Raises UserError for int8 ones, too, which are
+    too coarse to go on from unasked.
+    """
+    params, config = load(directory, "float32")
+    for name, array in params.items():
+        if array.dtype == jnp.int8:
+            raise UserError(
+                f"{directory}: weight {name!r} is int8, expected float32 or bfloat16: the model from before, or what "
+                f"`openlamda model convert {directory} -o NEW --dtype float32` writes"
+            )
+    return params, config

@@ -60,7 +60,7 @@ def start(recipe: Recipe) -> tuple[Params, ModelConfig, Tokenizer]:
     if recipe.model:
         raise UserError(f"recipe: start = {recipe.start!r} has its own shape, expected no [model] table")
     directory = directory / "model" if (directory / "model").is_dir() else directory
-    params, config = weights.load(directory)
+    params, config = weights.load_float32(directory)
     return _placed(params, config), config, Tokenizer.load(directory / "tokenizer.model")
 
 

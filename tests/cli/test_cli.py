@@ -35,6 +35,7 @@ def run(*arguments, stdin=""):
         ("data", "show"),
         ("model", "show"),
         ("model", "average"),
+        ("model", "convert"),
     ],
 )
 def test_every_command_has_help(arguments):
@@ -70,6 +71,8 @@ def test_a_conversation_over_a_pipe():
         (("model", "show", "9b"), "preset '9b'"),
         (("model", "show", "nano", "activation=swish"), "activation = 'swish', expected one of relu, gelu"),
         (("model", "show", "nano", "activation"), "'activation': expected key=value"),
+        (("model", "convert", "nowhere", "-o", "new", "--dtype", "int8"), "nowhere: no config.json"),
+        (("model", "convert", "nowhere", "-o", "new", "--dtype", "int4"), 'Invalid value "int4"'),
         (("plan", "9b"), "preset '9b'"),
         (("plan", "nano", "d_f=3"), "no setting 'd_f'; did you mean 'd_ff'?"),
         (("plan", "137b", "--chips", "v3"), "chips 'v3', expected a kind and a number"),

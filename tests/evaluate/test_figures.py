@@ -72,7 +72,7 @@ def test_perplexity_is_two_to_the_mean_bits_of_a_token():
 
 def test_correlations_with_grades_by_hand(monkeypatch):
     said = {"a": 0.1, "b": 0.4, "c": 0.3, "d": 0.9}
-    monkeypatch.setattr(judging, "_ask", lambda attribute, row, lamda: said[row.response])
+    monkeypatch.setattr(judging, "ask", lambda attribute, row, lamda: said[row.response])
     graded = [(judged(name, True), grade) for grade, name in enumerate("abcd")]
     found = {m.name: m.value for m in judging.correlations("interesting", graded, cast(Lamda, None))}
     # one of six pairs stands the wrong way; ranks differ by one twice

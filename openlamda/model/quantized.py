@@ -1,0 +1,57 @@
+"""Matrices in int8, symmetric, with one float32 scale for each output of a product with them: W = Q s.
+
+A weight "query" [L, D, H, K] has "query.scale" [L, H, K] beside it among the weights; "embed" [V, D], which is looked
+up as well, a scale for each row [V]. An output's scale is the same for all that is summed, so x W = (x Q) s: products
+multiply by s last (products.py). Norms and biases are never int8. Axes: L layers and the weight's own.
+"""
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from openlamda.model import adapters
+
+SCALE = ".scale"
+SUMMED = {"embed": 1, **adapters.SUMMED}
+"""Weights that may be int8: over how many axes, after the first, a product with each sums."""
+SMALLEST = 1e-30  # scale, so that outputs of zeros have one
+
+Array = jax.Array | np.ndarray
+
+
+def scale_shape(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of a weight's scales."""
+    return shape[:1] + shape[1 + SUMMED[name] :]
+
+
+def quantize(params: Mapping[str, Array]) -> dict[str, Array]:
+    """The weights with each float matrix as int8 and its scales beside it; |w - q s| <= s / 2. What is int8 stays."""
+    new = dict(params)
+    for name in params.keys() & SUMMED.keys():
+        if name + SCALE not in params:
+            weight, axes = jnp.asarray(params[name], jnp.float32), _summed(name)
+            scale = jnp.maximum(jnp.max(jnp.abs(weight), axes, keepdims=True) / 127, SMALLEST)
+            new[name] = jnp.round(weight / scale).astype(jnp.int8)
+            new[name + SCALE] = scale.squeeze(axes)
+    return new
+
+
+def dequantize(params: Mapping[str, Array]) -> dict[str, Array]:
+    """The weights with each int8 matrix times its scales, float32, and no scales; what is float stays."""
+    new = {name: weight for name, weight in params.items() if not name.endswith(SCALE)}
+    for name in new:
+        if name + SCALE in params:
+            scale = jnp.expand_dims(params[name + SCALE], _summed(name))
+            new[name] = jnp.asarray(params[name], jnp.float32) * scale
+    return new
+
+
+def compute_dtype(params: Mapping[str, Array]) -> np.dtype:
+    """What activations and caches are: the embedding's dtype, or where that is int8, the final norm's."""
+    return params["norm_final" if "embed" + SCALE in params else "embed"].dtype
+
+
+def _summed(name: str) -> tuple[int, ...]:
+    return tuple(range(1, 1 + SUMMED[name]))
