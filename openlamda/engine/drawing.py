@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from openlamda.engine.layered import Layered
-from openlamda.engine.reading import KeysValues
-from openlamda.engine.sampling import Rules, choose, logprob_of, repeats, stops
+from openlamda.engine.reading import Cache, KeysValues
+from openlamda.engine.sampling import TRIES, Rules, choose, logprob_of, repeats, stops
 from openlamda.model import transformer
 from openlamda.model.attention import HIDDEN, distance_buckets
 from openlamda.model.config import ModelConfig
@@ -67,9 +68,12 @@ def empty_lane(config: ModelConfig, G: int, P: int, T: int, dtype: str) -> Lane:
 
 
 @jax.jit
-def keys_of(seed: jax.Array, number_P: jax.Array) -> jax.Array:
-    """The random key of each candidate by its number."""
-    return jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(number_P)
+def make_group(
+    cache: Cache, text_S: ArrayLike, seed: ArrayLike, number_P: ArrayLike, rules: Rules, limits_3: ArrayLike
+) -> Group:
+    """The group of the candidates of these numbers; `limits_3`: max_tokens, block_ngram and context_block_ngram."""
+    key_P = jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(jnp.asarray(number_P))
+    return Group(cache.layers, cache.length, jnp.asarray(text_S), key_P, rules, *jnp.asarray(limits_3))
 
 
 @partial(jax.jit, static_argnames="G")
@@ -141,7 +145,7 @@ def advance(weights: Layered, groups: Group, lane: Lane, *, config: ModelConfig,
     count_NG = lane.step - lane.start_G + jnp.arange(STEPS)[:, None]
     fold = jax.vmap(jax.random.fold_in, (0, None))  # of the candidates of a group
     key_NGP = jax.vmap(jax.vmap(fold), (None, 0))(groups.key_P, count_NG)
-    uniform_NGP = jax.vmap(jax.vmap(jax.vmap(jax.random.uniform)))(key_NGP)
+    uniform_NGPU = jax.vmap(jax.vmap(jax.vmap(lambda key: jax.random.uniform(key, (TRIES,)))))(key_NGP)
     rules = jax.tree.map(lambda rows: rows.reshape(-1, *rows.shape[2:]), groups.rules)
     end = lane.step + STEPS
 
@@ -150,7 +154,7 @@ def advance(weights: Layered, groups: Group, lane: Lane, *, config: ModelConfig,
         logits_RV, own = _read(weights, groups, lane, config)
         repeated_RV = _repeated(groups, lane, logits_RV.shape[-1]) if blocking else None
         count_R = lane.count_GP.reshape(-1)
-        token_R = choose(logits_RV, uniform_NGP[n].reshape(-1), count_R, rules, repeated_RV)
+        token_R = choose(logits_RV, uniform_NGPU[n].reshape(-1, TRIES), count_R, rules, repeated_RV)
         shape = lane.count_GP.shape
         token_GP, stop_GP = token_R.reshape(shape), stops(token_R, rules).reshape(shape)
         draws_GP = lane.drawing_GP & (lane.count_GP < groups.max_tokens[:, None])  # else it read its last token

@@ -150,16 +150,10 @@ class Lane:
         text_S = np.zeros(draw.cache.size, np.int32)
         given = draw.prefix[-len(text_S) :]
         text_S[: len(given)] = given
-        return Group(
-            prefix=draw.cache.layers,
-            length=draw.cache.length,
-            text_S=text_S,
-            key_P=drawing.keys_of(np.uint32(draw.seed % 2**32), np.arange(draw.first, draw.first + P)),
-            rules=Rules.of([sampling] * P, self._all.config.vocab_size),
-            max_tokens=np.int32(sampling.max_tokens),
-            block_ngram=np.int32(sampling.block_ngram),
-            context_block_ngram=np.int32(sampling.context_block_ngram),
-        )
+        limits = np.array((sampling.max_tokens, sampling.block_ngram, sampling.context_block_ngram), np.int32)
+        number_P = np.arange(draw.first, draw.first + P)
+        rules = Rules.of([sampling] * P, self._all.config.vocab_size)
+        return drawing.make_group(draw.cache, text_S, np.uint32(draw.seed % 2**32), number_P, rules, limits)
 
     def _result(self, place: int, draw: Draw) -> Drawn:
         assert self._lane is not None

@@ -1,10 +1,10 @@
 """From logits to a token: rules that forbid tokens, and a draw from those that are left.
 
-Each row has its own parameters and its own random number, and its token depends on nothing else, so rows of many
-requests can be drawn together by one compiled function. Nothing is sorted: what is kept lies above a threshold, found
-by halving an interval, and the draw walks along the cumulative sum. On a CPU this costs less than finding 64 of 4096,
-whatever `top_k` and `top_p` are. Knows nothing of the model.
-Axes: R rows, V vocabulary, N blocks of it, B tokens in a block, S tokens of a text, T own tokens.
+Each row has its own parameters and its own random numbers, and its token depends on nothing else, so rows of many
+requests can be drawn together by one compiled function. Nothing is sorted: a token is drawn out of all and taken or
+not, or what is kept lies above a threshold, found by halving an interval. On a CPU this costs less than finding 64 of
+4096. Knows nothing of the model.
+Axes: R rows, V vocabulary, N blocks of it, B tokens in a block, U random numbers, S tokens of a text, T own tokens.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,6 +21,7 @@ from openlamda.engine.base import NGRAMS, Sampling, Tokens
 STOP, OUT_OF_PLACE, BANNED = 1, 2, 4
 FORBIDDEN = 1e6  # for each, so much is taken off the logit: more than logits differ
 BLOCK = 64
+TRIES = 8
 
 Array = jax.Array | np.ndarray
 
@@ -58,45 +59,88 @@ def _marks(stop: Tokens, first: Tokens, banned: Tokens, vocab_size: int) -> np.n
 
 
 def choose(
-    logits_RV: jax.Array, uniform_R: jax.Array, count_R: jax.Array, rules: Rules, repeated_RV: jax.Array | None = None
+    logits_RV: jax.Array, uniform_RU: jax.Array, count_R: jax.Array, rules: Rules, repeated_RV: jax.Array | None = None
 ) -> jax.Array:
-    """The next token [R] of each row, which has said count_R tokens, by one random number of [0, 1).
+    """The next token [R] of each row, which has said count_R tokens, by TRIES random numbers of [0, 1).
 
     What is forbidden goes first (see `ruled`). Then, as in the samplers of Hugging Face and vLLM: temperature; the
     `top_k` likeliest; of their distribution, the likeliest that together have `top_p`; of these, those with at least
     `min_p` of the likeliest one's probability. What is as likely as the last one kept is kept, too. Temperature 0: the
     likeliest, of equal ones that with the lowest id.
+
+    Most rows are done by rejection: a token is drawn out of all, and taken if fewer than `top_k` are likelier, which is
+    quicker than to find the `top_k` first. A row whose tries all failed, or that wants a nucleus, is drawn by `_exact`.
     """
     logits_RV = ruled(logits_RV, count_R, rules, repeated_RV)
-    R, V = logits_RV.shape
-    greedy_R = jnp.less_equal(rules.temperature_R, 0)
-    heat_R = jnp.where(greedy_R, 1, jnp.maximum(rules.temperature_R, 1e-6))
+    temperature_R, top_k_R, top_p_R, min_p_R = map(jnp.asarray, rules[:4])
+    greedy_R = temperature_R <= 0
+    heat_R = jnp.where(greedy_R, 1e-6, jnp.maximum(temperature_R, 1e-6))
     most_R = logits_RV.max(-1)
-    least_R = jnp.where(logits_RV > most_R[:, None] - FORBIDDEN / 2, logits_RV, jnp.inf).min(-1)
+    least_R = most_R + heat_R * jnp.log(min_p_R)
+    blocks = _Blocks.of(logits_RV, jnp.full_like(most_R, -jnp.inf), most_R, heat_R)
+
+    def attempt(state: tuple[jax.Array, jax.Array, jax.Array]):
+        n, token_R, taken_R = state
+        tried_R = blocks.walk(jnp.where(greedy_R, 0, uniform_RU[:, n]))
+        logit_R = jnp.take_along_axis(logits_RV, tried_R[:, None], -1)[:, 0]
+        above_R = jnp.where(logits_RV > logit_R[:, None], 1.0, 0.0).sum(-1)
+        token_R = jnp.where(taken_R, token_R, tried_R)
+        return n + 1, token_R, taken_R | ((above_R < top_k_R) & (logit_R >= least_R))
+
+    nucleus_R = ~greedy_R & (top_p_R < 1)
+    start = (jnp.int32(0), jnp.zeros_like(count_R), nucleus_R)
+    _, token_R, taken_R = jax.lax.while_loop(lambda s: (s[0] < TRIES - 1) & ~jnp.all(s[2]), attempt, start)
+    left_R = nucleus_R | ~taken_R
+
+    def exact() -> jax.Array:
+        return jnp.where(
+            left_R, _exact(logits_RV, uniform_RU[:, -1], most_R, least_R, heat_R, top_k_R, top_p_R), token_R
+        )
+
+    return jax.lax.cond(jnp.any(left_R), exact, lambda: token_R)
+
+
+def _exact(
+    logits_RV: jax.Array,
+    uniform_R: jax.Array,
+    most_R: jax.Array,
+    least_R: jax.Array,
+    heat_R: jax.Array,
+    top_k_R: jax.Array,
+    top_p_R: jax.Array,
+) -> jax.Array:
+    """A token [R] of those that `top_k`, `top_p` and a least logit leave, which lie above a threshold."""
 
     def weigh(logits: jax.Array) -> jax.Array:
-        """Probabilities, over that of the likeliest, of logits [R, ...]."""
-        return jnp.exp((logits - _along(most_R, logits)) / _along(heat_R, logits))
+        return _weights(logits, jnp.full_like(most_R, -jnp.inf), most_R, heat_R)
 
-    def keep(logits: jax.Array, cut_R: jax.Array) -> jax.Array:
-        return jnp.where(logits >= _along(cut_R, logits), weigh(logits), 0)
+    lowest_R = jnp.where(logits_RV > most_R[:, None] - FORBIDDEN / 2, logits_RV, jnp.inf).min(-1)
+    all_R = top_k_R >= logits_RV.shape[-1]
+    cut_R = _cut(logits_RV, lambda logits: 1.0, top_k_R, all_R, lowest_R, most_R)
+    enough_R = top_p_R * _weights(logits_RV, cut_R, most_R, heat_R).sum(-1)
+    cut_R = _cut(logits_RV, weigh, enough_R, top_p_R >= 1, cut_R, most_R)
+    return _Blocks.of(logits_RV, jnp.maximum(cut_R, least_R), most_R, heat_R).walk(uniform_R)
 
-    def nucleus(cut_R: jax.Array) -> jax.Array:
-        enough_R = rules.top_p_R * keep(logits_RV, cut_R).sum(-1)
-        return _cut(logits_RV, weigh, enough_R, one_R | (rules.top_p_R >= 1), cut_R, most_R)
 
-    one_R = greedy_R | (rules.top_k_R == 1)
-    cut_R = jnp.where(one_R, most_R, least_R)
-    cut_R = _cut(logits_RV, lambda logits: 1.0, rules.top_k_R, one_R | (rules.top_k_R >= V), cut_R, most_R)
-    cut_R = jax.lax.cond(jnp.any(rules.top_p_R < 1), nucleus, lambda cut_R: cut_R, cut_R)
-    cut_R = jnp.maximum(cut_R, most_R + heat_R * jnp.log(rules.min_p_R))
+class _Blocks(NamedTuple):
+    """Weights of tokens in proportion to their probability, and their sums over blocks."""
 
-    blocks_RNB = jnp.pad(logits_RV, ((0, 0), (0, -V % BLOCK)), constant_values=-jnp.inf).reshape(R, -1, BLOCK)
-    weight_RN = keep(blocks_RNB, cut_R).sum(-1)
-    goal_R = jnp.where(greedy_R, 0, uniform_R) * weight_RN.sum(-1)
-    block_R, before_R = _walk(weight_RN, goal_R)
-    block_RB = jnp.take_along_axis(blocks_RNB, block_R[:, None, None], 1)[:, 0]
-    return block_R * BLOCK + _walk(keep(block_RB, cut_R), goal_R - before_R)[0]
+    weights_RNB: jax.Array
+    sums_RN: jax.Array
+
+    @classmethod
+    def of(cls, logits_RV: jax.Array, cut_R: jax.Array, most_R: jax.Array, heat_R: jax.Array) -> "_Blocks":
+        """Of logits from a cut upwards."""
+        padded_RV = jnp.pad(logits_RV, ((0, 0), (0, -logits_RV.shape[1] % BLOCK)), constant_values=-jnp.inf)
+        weights_RNB = _weights(padded_RV, cut_R, most_R, heat_R).reshape(len(logits_RV), -1, BLOCK)
+        return cls(weights_RNB, weights_RNB.sum(-1))
+
+    def walk(self, place_R: jax.Array) -> jax.Array:
+        """The token [R] at a place of [0, 1) along the sum of all weights."""
+        goal_R = place_R * self.sums_RN.sum(-1)
+        block_R, before_R = _walk(self.sums_RN, goal_R)
+        block_RB = jnp.take_along_axis(self.weights_RNB, block_R[:, None, None], 1)[:, 0]
+        return block_R * BLOCK + _walk(block_RB, goal_R - before_R)[0]
 
 
 def ruled(logits_RV: jax.Array, count_R: jax.Array, rules: Rules, repeated_RV: jax.Array | None = None) -> jax.Array:
@@ -170,6 +214,12 @@ def _cut(
 
     start = (low_R, jnp.nextafter(most_R, jnp.inf), jnp.full_like(most_R, jnp.inf), jnp.zeros_like(most_R), settled_R)
     return jax.lax.while_loop(lambda state: ~jnp.all(state[-1]), halve, start)[0]
+
+
+def _weights(logits: jax.Array, cut_R: jax.Array, most_R: jax.Array, heat_R: jax.Array) -> jax.Array:
+    """Probabilities of logits [R, ...] over that of the likeliest; 0 below the cut."""
+    weights = jnp.exp((logits - _along(most_R, logits)) / _along(heat_R, logits))
+    return jnp.where(logits >= _along(cut_R, logits), weights, 0)
 
 
 def _walk(weight_RN: jax.Array, goal_R: jax.Array) -> tuple[jax.Array, jax.Array]:

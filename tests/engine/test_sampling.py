@@ -10,10 +10,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from openlamda.engine.base import Sampling
-from openlamda.engine.sampling import Rules, choose, logprob_of, repeats, stops
+from openlamda.engine.sampling import TRIES, Rules, choose, logprob_of, repeats, stops
 
 VOCAB, ROWS = 150, 8  # no multiple of the block
-PLACES = np.random.default_rng(0).random(ROWS, np.float32)
+PLACES = np.random.default_rng(0).random((ROWS, TRIES), np.float32)
 
 drawn = jax.jit(choose)
 
@@ -41,6 +41,21 @@ def kept(logits, sampling):
     return weights / weights.sum(), near
 
 
+def tried(logits, sampling, probabilities, places):
+    """The token by rejection, or in the end out of what is kept; None where rounding decides."""
+    if sampling.temperature == 0:
+        return np.argmax(probabilities)
+    whole = np.exp((logits.astype(np.float64) - logits.max()) / sampling.temperature)
+    for place in places[:-1] if sampling.top_p == 1 else ():
+        ends = np.cumsum(whole / whole.sum())
+        if np.abs(ends - place).min() < 1e-5:
+            return None
+        if probabilities[token := np.argmax(ends > place)] > 0:
+            return token
+    ends = np.cumsum(probabilities)
+    return None if np.abs(ends - places[-1]).min() < 1e-5 else np.argmax(ends > places[-1])
+
+
 samplings = st.builds(
     Sampling,
     top_k=st.sampled_from([0, 1, 2, 7, 40, 149, 150, 1000]),
@@ -56,26 +71,25 @@ def test_tokens_are_those_of_sorting_in_double_precision(samplings, seed, step):
     logits = np.random.default_rng(seed).normal(size=(ROWS, VOCAB)).astype(np.float32) * 4
     if step:
         logits = (np.round(logits / step) * step).astype(np.float32)  # many equal ones
-    places = np.random.default_rng(seed).random(ROWS, np.float32)
+    places = np.random.default_rng(seed).random((ROWS, TRIES), np.float32)
     tokens = np.asarray(drawn(logits, places, np.zeros(ROWS, np.int32), rules_of(samplings)))
     for row, sampling in enumerate(samplings):
         probabilities, near = kept(logits[row], sampling)
         assume(near > 1e-5)
         assert probabilities[tokens[row]] > 0
-        ends = np.cumsum(probabilities)
-        place = 0.0 if sampling.temperature == 0 else float(places[row])
-        if sampling.temperature == 0 or np.abs(ends - place).min() > 1e-5:
-            assert tokens[row] == np.argmax(ends > place)
+        expected = tried(logits[row], sampling, probabilities, places[row])
+        assert expected is None or tokens[row] == expected
 
 
 @pytest.mark.parametrize("vocab_size", [5, 64, 4096])
-def test_tokens_come_as_often_as_they_should(vocab_size):
-    sampling = Sampling(top_k=9, temperature=0.8, top_p=0.95)
+@pytest.mark.parametrize("top_p, min_p", [(0.95, 0.0), (1.0, 0.0), (1.0, 0.1)])
+def test_tokens_come_as_often_as_they_should(vocab_size, top_p, min_p):
+    sampling = Sampling(top_k=9, temperature=0.8, top_p=top_p, min_p=min_p)
     logits = np.random.default_rng(0).normal(size=vocab_size).astype(np.float32) * 2
     times = 2000
     tokens = drawn(
         np.tile(logits, (times, 1)),
-        np.random.default_rng(1).random(times, np.float32),
+        np.random.default_rng(1).random((times, TRIES), np.float32),
         np.zeros(times, np.int32),
         rules_of([sampling] * times, vocab_size),
     )
@@ -111,7 +125,7 @@ def test_forbidden_tokens_are_never_drawn(count, allowed, temperature):
     sampling = dataclasses.replace(RULED, temperature=temperature)
     logits = np.random.default_rng(3).normal(size=(500, 10)).astype(np.float32)
     logits[:, 3] += 50
-    places = np.random.default_rng(4).random(500, np.float32)
+    places = np.random.default_rng(4).random((500, TRIES), np.float32)
     tokens = drawn(logits, places, np.full(500, count), rules_of([sampling] * 500, 10))
     assert set(tokens.tolist()) == allowed
 
@@ -126,7 +140,7 @@ def test_forbidden_tokens_are_never_drawn(count, allowed, temperature):
 )
 def test_where_all_is_forbidden_the_least_bad_is_drawn(sampling, expected):
     logits = np.zeros((100, 10), np.float32)
-    places = np.random.default_rng(5).random(100, np.float32)
+    places = np.random.default_rng(5).random((100, TRIES), np.float32)
     tokens = drawn(logits, places, np.zeros(100, np.int32), rules_of([sampling] * 100, 10))
     assert set(tokens.tolist()) == expected
 
@@ -134,7 +148,7 @@ def test_where_all_is_forbidden_the_least_bad_is_drawn(sampling, expected):
 def test_repeated_tokens_are_not_drawn_but_stop_tokens_are():
     repeated = np.ones((50, 10), bool)
     repeated[:, 6] = False
-    places = np.random.default_rng(6).random(50, np.float32)
+    places = np.random.default_rng(6).random((50, TRIES), np.float32)
     logits = np.zeros((50, 10), np.float32)
     tokens = drawn(logits, places, np.ones(50, np.int32), rules_of([Sampling(stop=(1,))] * 50, 10), repeated)
     assert set(tokens.tolist()) == {1, 6}
