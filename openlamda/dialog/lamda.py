@@ -6,6 +6,7 @@ Takes an engine, a tokenizer, a toolset and a role; gives `Reply`. Knows nothing
 import time
 from collections.abc import Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 
 from openlamda.dialog import citations, judge, rank
@@ -99,6 +100,12 @@ class Lamda:
         known += [result.text for result in results if result.url is None]  # computed: there is nothing to cite
         reason = "stop" if final.finished else "length"
         return Reply(text, sources, reason, not citations.unsupported(text, known), trace)
+
+    def over(self, model: LanguageModel) -> "Lamda":
+        """The same agent over another engine, or over this one within a request's limits."""
+        other = copy(self)
+        other.model = model
+        return other
 
     def fit(self, dialog: Dialog) -> Dialog:
         """The role and as much of the dialog's end as the model's window takes."""

@@ -90,9 +90,7 @@ class Lane:
         self._all = lanes
         self._P, _, self._T = shape
         self._works: list[Work | None] = [None] * lanes.groups
-        self._groups: Group | None = None
-        self._lane: drawing.Lane | None = None
-        self._few: _Few | None = None
+        self._stages: list[_Stage] = []  # the whole lane, and of a group alone those that are left, fewer and fewer
 
     def fits(self, work: Work) -> bool:
         """Whether there is room for a work."""
@@ -103,47 +101,51 @@ class Lane:
         draw: Draw = work.request
         place = self._works.index(None)
         group = self._group(draw)
-        if self._lane is None or self._groups is None:
-            config, G = self._all.config, len(self._works)
-            self._lane = drawing.empty_lane(config, G, self._P, self._T, self._all.dtype)
-            self._groups = drawing.repeat(group, G)
+        if not self._stages:
+            G = len(self._works)
+            lane = drawing.empty_lane(self._all.config, G, self._P, self._T, self._all.dtype)
+            self._stages = [_Stage(drawing.repeat(group, G), lane)]
+        (stage,) = self._stages
         last, wanted = np.int32(draw.prefix[-1]), np.int32(draw.n)
-        self._groups, self._lane = drawing.join(self._groups, self._lane, np.int32(place), group, last, wanted)
+        stage.groups, stage.lane = drawing.join(stage.groups, stage.lane, np.int32(place), group, last, wanted)
         self._works[place] = work
 
     def step(self) -> list[tuple[Work, Drawn]]:
         """Draw up to drawing.STEPS tokens of each candidate; the works all of whose candidates have ended."""
-        assert self._lane is not None and self._groups is not None
+        stage = self._stages[-1]
         samplings = [work.request.sampling for work in self._works if work is not None]
         blocking = any(sampling.block_ngram or sampling.context_block_ngram for sampling in samplings)
-        few = self._few
-        groups, lane = (few.groups, few.lane) if few else (self._groups, self._lane)
+        config = self._all.config
         with self._all.turns:
-            lane = drawing.advance(self._all.weights, groups, lane, config=self._all.config, blocking=blocking)
-            drawing_GP = np.asarray(lane.drawing_GP)
-        if few:
-            few.lane = lane
-        else:
-            self._lane = lane
+            stage.lane = drawing.advance(self._all.weights, stage.groups, stage.lane, config=config, blocking=blocking)
+            drawing_GP = np.asarray(stage.lane.drawing_GP)
         ended = []
         for place, work in enumerate(self._works):
             if work is not None and not drawing_GP[place].any():
                 ended.append((work, self._result(place, work.request)))
-                self._works[place], self._few = None, None
-        if not ended and few is None and len(self._works) == 1 and CANDIDATES[0] < self._P:
-            (left,) = drawing_GP.nonzero()[1:]
-            if len(left) <= CANDIDATES[0]:
-                ended_too = np.flatnonzero(~drawing_GP[0])
-                kept_P = np.concatenate([left, ended_too])[: CANDIDATES[0]].astype(np.int32)
-                self._few = _Few(kept_P, *drawing.fewer(self._groups, self._lane, kept_P))
+                self._leave(place)
+        if not ended and len(self._works) == 1:
+            self._narrow(stage, drawing_GP[0])
         return ended
 
     def drop(self, work: Work) -> None:
         """Forget a work."""
         place = self._works.index(work)
-        self._works[place], self._few = None, None
-        assert self._lane is not None
-        self._lane = self._lane._replace(drawing_GP=self._lane.drawing_GP.at[place].set(False))
+        self._leave(place)
+        (stage,) = self._stages
+        stage.lane = stage.lane._replace(drawing_GP=stage.lane.drawing_GP.at[place].set(False))
+
+    def _leave(self, place: int) -> None:
+        self._works[place] = None
+        del self._stages[1:]
+
+    def _narrow(self, stage: "_Stage", drawing_P: np.ndarray) -> None:
+        """Go on with those that are left, where a smaller lane holds them."""
+        size = padded_size(int(drawing_P.sum()), CANDIDATES)
+        if size < len(drawing_P):
+            kept_P = np.argsort(~drawing_P, kind="stable")[:size].astype(np.int32)
+            groups, lane = drawing.fewer(stage.groups, stage.lane, kept_P)
+            self._stages.append(_Stage(groups, lane, kept_P))
 
     def _group(self, draw: Draw) -> Group:
         P, sampling = self._P, draw.sampling
@@ -156,17 +158,17 @@ class Lane:
         return drawing.make_group(draw.cache, text_S, np.uint32(draw.seed % 2**32), number_P, rules, limits)
 
     def _result(self, place: int, draw: Draw) -> Drawn:
-        assert self._lane is not None
-        tokens, count, logprob, stopped = _said(self._lane, place)
-        few = self._few
-        if few is not None:
-            for all_P, few_P in zip((tokens, count, logprob, stopped), _said(few.lane, place), strict=True):
-                all_P[few.kept_P] = few_P
+        said = _said(self._stages[-1].lane, place)
+        for before, stage in zip(self._stages[-2::-1], self._stages[:0:-1], strict=True):
+            whole = _said(before.lane, place)
+            for all_P, few_P in zip(whole, said, strict=True):
+                all_P[stage.kept_P] = few_P
+            said = whole
+        tokens, count, logprob, stopped = said
         size = padded_size(1 + int(count[: draw.n].max()), (32, self._T))
-        own = drawing.leave(self._lane, np.int32(place), size=size)
-        if few is not None:
-            part = drawing.leave(few.lane, np.int32(place), size=size)
-            own = drawing.put_back(own, part, few.kept_P)
+        own = drawing.leave(self._stages[-1].lane, np.int32(place), size=size)
+        for before, stage in zip(self._stages[-2::-1], self._stages[:0:-1], strict=True):
+            own = drawing.put_back(drawing.leave(before.lane, np.int32(place), size=size), own, stage.kept_P)
         candidates = [
             Candidate(tuple(tokens[i, : count[i]].tolist()), float(logprob[i]), bool(stopped[i])) for i in range(draw.n)
         ]
@@ -174,12 +176,12 @@ class Lane:
 
 
 @dataclass
-class _Few:
-    """The last candidates of a group, drawn apart from those that have ended."""
+class _Stage:
+    """Candidates that are drawn together, and of a later stage their places in the one before."""
 
-    kept_P: np.ndarray
     groups: Group
     lane: drawing.Lane
+    kept_P: np.ndarray | None = None
 
 
 def _said(lane: drawing.Lane, place: int) -> tuple[np.ndarray, ...]:
