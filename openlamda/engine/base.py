@@ -94,7 +94,9 @@ class LanguageModel(Protocol):
     """Draws continuations of a prefix, scores given ones, and rates replies."""
 
     def sample(self, prefix: Tokens, n: int, sampling: Sampling, seed: int) -> list[Candidate]:
-        """`n` independent continuations of `prefix`. The same arguments give the same candidates."""
+        """`n` independent continuations of `prefix`, or with beams the best `n`, if there are so many, the best first.
+        The same arguments give the same candidates.
+        """
         ...
 
     def score(self, prefix: Tokens, continuations: Sequence[Tokens]) -> list[list[float]]:

@@ -6,13 +6,13 @@ both cores busy. Elsewhere a step reads all weights from memory whoever is drawn
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from openlamda.engine import drawing
+from openlamda.engine import drawing, scheduler
 from openlamda.engine.base import Candidate, Sampling, Tokens
 from openlamda.engine.drawing import Group
 from openlamda.engine.layered import Layered
@@ -52,6 +52,10 @@ class Draw:
         P, T = padded_size(self.n, CANDIDATES), padded_size(self.sampling.max_tokens + 1, STEPS_KEPT)
         return P, self.cache.size, T
 
+    def lane(self, lanes: "Lanes") -> "Lane":
+        """A lane for it and its like."""
+        return Lane(lanes, self.shape)
+
 
 class Drawn(NamedTuple):
     """Candidates, and the keys and values [H, P, T, K] of the prefix's last token and all that they said after it."""
@@ -60,14 +64,47 @@ class Drawn(NamedTuple):
     own: tuple[KeysValues, ...]
 
 
+def group_of(cache: Cache, prefix: Tokens, sampling: Sampling, key_P: jax.Array, vocab_size: int) -> Group:
+    """Candidates after `prefix`, as many as there are keys."""
+    text_S = np.zeros(cache.size, np.int32)
+    given = prefix[-len(text_S) :]
+    text_S[: len(given)] = given
+    return Group(
+        prefix=cache.layers,
+        length=cache.length,
+        text_S=jnp.asarray(text_S),
+        key_P=key_P,
+        rules=Rules.of([sampling] * len(key_P), vocab_size),
+        max_tokens=jnp.int32(sampling.max_tokens),
+        block_ngram=jnp.int32(sampling.block_ngram),
+        context_block_ngram=jnp.int32(sampling.context_block_ngram),
+    )
+
+
+class AnyLane(scheduler.Lane, Protocol):
+    """A lane of draws, or of searches (search_lane.py): works of one shape."""
+
+    shape: tuple[int | str, ...]
+
+    @property
+    def idle(self) -> bool:
+        """Whether no work is in it."""
+        ...
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a work can join now."""
+        ...
+
+
 class Lanes:
     """The lanes of one model. `groups`: how many groups share a lane; `most`: how many lanes are under way."""
 
     def __init__(self, weights: Layered, config: ModelConfig, dtype: str, groups: int, most: int):
         self.weights, self.config, self.dtype, self.groups, self.most = weights, config, dtype, groups, most
-        self._lanes: list[Lane] = []
+        self._lanes: list[AnyLane] = []
 
-    def find(self, work: Work) -> "Lane | None":
+    def find(self, work: Work) -> AnyLane | None:
         """A lane of the work's shape with a free place, one that is made anew if need be; None where all are taken."""
         shape = work.request.shape
         for lane in self._lanes:
@@ -78,11 +115,11 @@ class Lanes:
             if idle is None:
                 return None
             self._lanes.remove(idle)
-        lane = Lane(self, shape)
+        lane = work.request.lane(self)
         self._lanes.append(lane)
         return lane
 
-    def forget(self, lane: "Lane") -> None:
+    def forget(self, lane: AnyLane) -> None:
         """A lane is not used again."""
         self._lanes.remove(lane)
 
@@ -91,7 +128,7 @@ class Lane:
     """Groups of P candidates, prefixes of S tokens, T steps kept."""
 
     def __init__(self, lanes: Lanes, shape: tuple[int, int, int]):
-        self.shape = shape
+        self.shape: tuple[int | str, ...] = shape
         self._all = lanes
         self._P, _, self._T = shape
         self._works: list[Work | None] = [None] * lanes.groups
@@ -168,20 +205,9 @@ class Lane:
                 self._lane = self._lane._replace(drawing_GP=drawing_GP)
 
     def _group(self, draw: Draw) -> Group:
-        P, sampling = self._P, draw.sampling
-        text_S = np.zeros(draw.cache.size, np.int32)
-        given = draw.prefix[-len(text_S) :]
-        text_S[: len(given)] = given
-        return Group(
-            prefix=draw.cache.layers,
-            length=draw.cache.length,
-            text_S=jnp.asarray(text_S),
-            key_P=drawing.keys_of(jnp.uint32(draw.seed % 2**32), jnp.arange(draw.first, draw.first + P)),
-            rules=Rules.of([sampling] * P, self._all.config.vocab_size),
-            max_tokens=jnp.int32(sampling.max_tokens),
-            block_ngram=jnp.int32(sampling.block_ngram),
-            context_block_ngram=jnp.int32(sampling.context_block_ngram),
-        )
+        numbers = jnp.arange(draw.first, draw.first + self._P)
+        key_P = drawing.keys_of(jnp.uint32(draw.seed % 2**32), numbers)
+        return group_of(draw.cache, draw.prefix, draw.sampling, key_P, self._all.config.vocab_size)
 
     def _result(self, place: int, draw: Draw) -> Drawn:
         assert self._lane is not None
