@@ -72,6 +72,12 @@ def keys_of(seed: jax.Array, number_P: jax.Array) -> jax.Array:
     return jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(number_P)
 
 
+@partial(jax.jit, static_argnames="G")
+def repeat(group: Group, G: int) -> Group:
+    """G times the same group, as the first content of a lane."""
+    return jax.tree.map(lambda one: jnp.repeat(one[None], G, axis=0), jax.tree.map(jnp.asarray, group))
+
+
 @partial(jax.jit, donate_argnames=("groups", "lane"))
 def join(groups: Group, lane: Lane, place: jax.Array, group: Group, last: jax.Array, wanted: jax.Array):
     """The groups and the lane with a new group at `place`, whose first `wanted` candidates are drawn after `last`."""

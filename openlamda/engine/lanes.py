@@ -1,15 +1,16 @@
 """Lanes of the local engine: which groups of candidates are drawn together, and what comes of them.
 
-On a CPU a group has a lane of its own, and two lanes are under way at a time, since a step of sixteen candidates keeps
-both cores busy. Elsewhere a step reads all weights from memory whoever is drawn, so groups share a lane.
+On a CPU a group has a lane of its own, and each core runs one: a step of a few candidates is too small to be shared by
+cores. Elsewhere a step reads all weights from memory whoever is drawn, so groups share a lane.
 """
 
+from collections import deque
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from openlamda.engine import drawing, scheduler
@@ -21,8 +22,9 @@ from openlamda.engine.sampling import Rules
 from openlamda.engine.scheduler import Work
 from openlamda.model.config import ModelConfig
 
-CANDIDATES = (4, 16)  # of a group; a group alone becomes one of 4 when so few are left
+CANDIDATES = (4, 8, 16)  # of a group; a group alone becomes one of 4 when so few are left
 STEPS_KEPT = (16, 80, 320, 1280)
+KEPT = 6  # lanes that are not in use
 
 
 def padded_size(size: int, sizes: Sequence[int]) -> int:
@@ -35,7 +37,7 @@ def padded_size(size: int, sizes: Sequence[int]) -> int:
 
 @dataclass(frozen=True)
 class Draw:
-    """A request: n candidates, at most CANDIDATES[-1], numbered from `first` on, after `prefix`, of which `cache` holds
+    """A request: n candidates, numbered from `first` on, after `prefix`, of which `cache` holds
     all but the last token.
     """
 
@@ -72,12 +74,12 @@ def group_of(cache: Cache, prefix: Tokens, sampling: Sampling, key_P: jax.Array,
     return Group(
         prefix=cache.layers,
         length=cache.length,
-        text_S=jnp.asarray(text_S),
+        text_S=text_S,
         key_P=key_P,
         rules=Rules.of([sampling] * len(key_P), vocab_size),
-        max_tokens=jnp.int32(sampling.max_tokens),
-        block_ngram=jnp.int32(sampling.block_ngram),
-        context_block_ngram=jnp.int32(sampling.context_block_ngram),
+        max_tokens=np.int32(sampling.max_tokens),
+        block_ngram=np.int32(sampling.block_ngram),
+        context_block_ngram=np.int32(sampling.context_block_ngram),
     )
 
 
@@ -86,42 +88,26 @@ class AnyLane(scheduler.Lane, Protocol):
 
     shape: tuple[int | str, ...]
 
-    @property
-    def idle(self) -> bool:
-        """Whether no work is in it."""
-        ...
-
-    @property
-    def has_room(self) -> bool:
-        """Whether a work can join now."""
-        ...
-
 
 class Lanes:
-    """The lanes of one model. `groups`: how many groups share a lane; `most`: how many lanes are under way."""
+    """The lanes of one model that are not in use. `groups`: how many groups share a lane."""
 
-    def __init__(self, weights: Layered, config: ModelConfig, dtype: str, groups: int, most: int):
-        self.weights, self.config, self.dtype, self.groups, self.most = weights, config, dtype, groups, most
-        self._lanes: list[AnyLane] = []
+    def __init__(self, weights: Layered, config: ModelConfig, dtype: str, groups: int, turns: AbstractContextManager):
+        self.weights, self.config, self.dtype, self.groups, self.turns = weights, config, dtype, groups, turns
+        self._idle: deque[AnyLane] = deque(maxlen=KEPT)
 
-    def find(self, work: Work) -> AnyLane | None:
-        """A lane of the work's shape with a free place, one that is made anew if need be; None where all are taken."""
-        shape = work.request.shape
-        for lane in self._lanes:
-            if lane.shape == shape and lane.has_room:
-                return lane
-        if len(self._lanes) == self.most:
-            idle = next((lane for lane in self._lanes if lane.idle), None)
-            if idle is None:
-                return None
-            self._lanes.remove(idle)
-        lane = work.request.lane(self)
-        self._lanes.append(lane)
-        return lane
+    def take(self, work: Work) -> AnyLane:
+        """An empty lane that fits the work."""
+        for lane in list(self._idle):
+            if lane.shape == work.request.shape:
+                with suppress(ValueError):  # another thread may have taken it
+                    self._idle.remove(lane)
+                    return lane
+        return work.request.lane(self)
 
-    def forget(self, lane: AnyLane) -> None:
-        """A lane is not used again."""
-        self._lanes.remove(lane)
+    def give_back(self, lane: AnyLane) -> None:
+        """Keep a lane for the next group of its shape, in place of the one that was given back first."""
+        self._idle.append(lane)
 
 
 class Lane:
@@ -135,17 +121,10 @@ class Lane:
         self._groups: Group | None = None
         self._lane: drawing.Lane | None = None
         self._few: _Few | None = None
-        self._under_way = False
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is drawn."""
-        return not any(self._works) and not self._under_way
-
-    @property
-    def has_room(self) -> bool:
-        """Whether a group can join now."""
-        return not self._under_way and None in self._works
+    def fits(self, work: Work) -> bool:
+        """Whether there is room for a work."""
+        return None in self._works and self.shape == work.request.shape
 
     def join(self, work: Work) -> None:
         """Draw the candidates of a work, from the next step on."""
@@ -155,30 +134,25 @@ class Lane:
         if self._lane is None or self._groups is None:
             config, G = self._all.config, len(self._works)
             self._lane = drawing.empty_lane(config, G, self._P, self._T, self._all.dtype)
-            self._groups = jax.tree.map(lambda one: jnp.repeat(one[None], G, axis=0), group)
-        last, wanted = jnp.int32(draw.prefix[-1]), jnp.int32(draw.n)
-        self._groups, self._lane = drawing.join(self._groups, self._lane, jnp.int32(place), group, last, wanted)
+            self._groups = drawing.repeat(group, G)
+        last, wanted = np.int32(draw.prefix[-1]), np.int32(draw.n)
+        self._groups, self._lane = drawing.join(self._groups, self._lane, np.int32(place), group, last, wanted)
         self._works[place] = work
 
-    def start(self) -> None:
-        """Begin to draw up to drawing.STEPS tokens of each candidate."""
+    def step(self) -> list[tuple[Work, Drawn]]:
+        """Draw up to drawing.STEPS tokens of each candidate; the works all of whose candidates have ended."""
         assert self._lane is not None and self._groups is not None
-        self._under_way = True
         samplings = [work.request.sampling for work in self._works if work is not None]
         blocking = any(sampling.block_ngram or sampling.context_block_ngram for sampling in samplings)
-        groups, lane = (self._groups, self._lane) if self._few is None else (self._few.groups, self._few.lane)
-        lane = drawing.advance(self._all.weights, groups, lane, config=self._all.config, blocking=blocking)
-        if self._few is None:
-            self._lane = lane
-        else:
-            self._few.lane = lane
-
-    def finish(self) -> list[tuple[Work, Drawn]]:
-        """Wait for what was begun; the works all of whose candidates have ended."""
-        assert self._lane is not None and self._groups is not None
         few = self._few
-        drawing_GP = np.asarray((few.lane if few else self._lane).drawing_GP)
-        self._under_way = False
+        groups, lane = (few.groups, few.lane) if few else (self._groups, self._lane)
+        with self._all.turns:
+            lane = drawing.advance(self._all.weights, groups, lane, config=self._all.config, blocking=blocking)
+            drawing_GP = np.asarray(lane.drawing_GP)
+        if few:
+            few.lane = lane
+        else:
+            self._lane = lane
         ended = []
         for place, work in enumerate(self._works):
             if work is not None and not drawing_GP[place].any():
@@ -189,24 +163,19 @@ class Lane:
             if len(left) <= CANDIDATES[0]:
                 ended_too = np.flatnonzero(~drawing_GP[0])
                 kept_P = np.concatenate([left, ended_too])[: CANDIDATES[0]].astype(np.int32)
-                self._few = _Few(kept_P, *drawing.fewer(self._groups, self._lane, jnp.asarray(kept_P)))
+                self._few = _Few(kept_P, *drawing.fewer(self._groups, self._lane, kept_P))
         return ended
 
     def drop(self, work: Work) -> None:
-        """Forget a work; a lane in which something went wrong is not used again."""
-        if self._under_way:
-            self._all.forget(self)
-            self._under_way = False
-        if work in self._works:
-            place = self._works.index(work)
-            self._works[place], self._few = None, None
-            if self._lane is not None and any(self._works):
-                drawing_GP = self._lane.drawing_GP.at[place].set(False)
-                self._lane = self._lane._replace(drawing_GP=drawing_GP)
+        """Forget a work."""
+        place = self._works.index(work)
+        self._works[place], self._few = None, None
+        assert self._lane is not None
+        self._lane = self._lane._replace(drawing_GP=self._lane.drawing_GP.at[place].set(False))
 
     def _group(self, draw: Draw) -> Group:
-        numbers = jnp.arange(draw.first, draw.first + self._P)
-        key_P = drawing.keys_of(jnp.uint32(draw.seed % 2**32), numbers)
+        numbers = np.arange(draw.first, draw.first + self._P)
+        key_P = drawing.keys_of(np.uint32(draw.seed % 2**32), numbers)
         return group_of(draw.cache, draw.prefix, draw.sampling, key_P, self._all.config.vocab_size)
 
     def _result(self, place: int, draw: Draw) -> Drawn:
@@ -217,10 +186,10 @@ class Lane:
             for all_P, few_P in zip((tokens, count, logprob, stopped), _said(few.lane, place), strict=True):
                 all_P[few.kept_P] = few_P
         size = padded_size(1 + int(count[: draw.n].max()), (32, self._T))
-        own = drawing.leave(self._lane, jnp.int32(place), size=size)
+        own = drawing.leave(self._lane, np.int32(place), size=size)
         if few is not None:
-            part = drawing.leave(few.lane, jnp.int32(place), size=size)
-            own = drawing.put_back(own, part, jnp.asarray(few.kept_P))
+            part = drawing.leave(few.lane, np.int32(place), size=size)
+            own = drawing.put_back(own, part, few.kept_P)
         candidates = [
             Candidate(tuple(tokens[i, : count[i]].tolist()), float(logprob[i]), bool(stopped[i])) for i in range(draw.n)
         ]

@@ -6,6 +6,7 @@ Arrays are padded to a few sizes so that few shapes are compiled; compiled code 
 import os
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,10 +39,9 @@ from openlamda.model.params import Params
 from openlamda.model.quantized import compute_dtype
 
 SIZES = (256, 512, 1024, 2048, 4096, 8192, 16384)  # of prefixes
-READ = (16, 64, 256)  # tokens read at once
-NODES = (8, 64)  # of the questions asked after each reply
-REPLIES = (4, 16, 64)
-LENGTHS = (32, 128, 512, 2048)  # of replies
+READ = (16, 64, 256)  # tokens of a prefix read at once
+TREES = (16, 64, 128, 256, 512, 1024)  # tokens of all continuations together
+NODES = (4, 5, 8, 64)  # tokens of the questions after each reply
 NO_LIMITS = Limits()
 
 
@@ -52,23 +52,32 @@ def keep_compiled() -> None:
     except RuntimeError:  # no home, as in some containers
         return
     jax.config.update("jax_compilation_cache_dir", str(home / "openlamda" / "jax"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
 
 
 class Read(NamedTuple):
-    """Continuations of a prefix that the model has read, each at its place on the C axis."""
+    """Continuations of a prefix that the model has read."""
 
-    place: dict[Tokens, int]
+    place: dict[Tokens, int]  # on the C axis
     own: tuple[KeysValues, ...]  # [H, C, T, K] for each layer, of the prefix's last token and the continuation
     length_C: np.ndarray  # of these, how many count
+
+    @classmethod
+    def of(cls, drawn: Drawn) -> "Read":
+        """What was drawn."""
+        length_C = np.ones(drawn.own[0][0].shape[1], np.int32)
+        lengths = [1 + len(candidate.tokens) for candidate in drawn.candidates]
+        length_C[: len(lengths)] = lengths
+        return cls({candidate.tokens: i for i, candidate in enumerate(drawn.candidates)}, drawn.own, length_C)
 
 
 class LocalModel:
     """Weights and their shape, and what was read with them lately.
 
     `cache_bytes`: for keys and values of prefixes and of drawn candidates, three shares alike. `groups`: how many
-    requests are drawn in one step, `lanes`: how many such steps are under way; by default one and two on a CPU, 16 and
-    one elsewhere. `most_waiting`: how many requests may wait.
+    groups are drawn in one step, `lanes`: how many steps or other computations are under way; by default one and the
+    number of cores on a CPU, 16 and two elsewhere. `most_waiting`: how many requests may wait.
     """
 
     def __init__(
@@ -86,12 +95,16 @@ class LocalModel:
         self._weights = layered(params, config)
         self._dtype = str(compute_dtype(params))
         token_bytes = 2 * config.num_layers * config.num_heads * config.d_head * jnp.dtype(self._dtype).itemsize
+        self._no_block = jnp.zeros((config.num_layers, 2, config.num_heads, BLOCK, config.d_head), self._dtype)
         self._lock = threading.Lock()
         self._prefixes: Prefixes[jax.Array] = Prefixes(max(1, cache_bytes // 3 // (BLOCK * token_bytes)))
         self._caches: Recent[Tokens, Cache] = Recent(cache_bytes // 3)
-        self._drawn: Recent[Tokens, Read] = Recent(cache_bytes // 3)
-        self._lanes = Lanes(self._weights, config, self._dtype, groups or (1 if on_cpu else 16), lanes or (1 + on_cpu))
-        self._scheduler = Scheduler(self._lanes.find, most_waiting)
+        self._drawn: Recent[Tokens, list[Read]] = Recent(cache_bytes // 3)
+        self._at_once = lanes or (len(os.sched_getaffinity(0)) if on_cpu else 2)
+        self._turns = threading.BoundedSemaphore(self._at_once)
+        self._pool = ThreadPoolExecutor(self._at_once)
+        kept = Lanes(self._weights, config, self._dtype, groups or (1 if on_cpu else 16), self._turns)
+        self._scheduler = Scheduler(kept.take, kept.give_back, lanes=self._at_once, most_waiting=most_waiting)
 
     def within(self, limits: Limits) -> "LimitedModel":
         """The same model, for a request that is not wanted for ever."""
@@ -111,17 +124,12 @@ class LocalModel:
         if sampling.beams:
             (found,) = self._scheduler.run([Search(cache, prefix, n, sampling)], limits)
             return found
-        starts = range(0, n, CANDIDATES[-1])
-        draws = [Draw(cache, prefix, min(n - start, CANDIDATES[-1]), start, sampling, seed) for start in starts]
+        # a lane draws few candidates quicker than many, but many lanes have to be free
+        size = min(CANDIDATES[-1], -(-n // self._at_once) if self._scheduler.idle else n)
+        draws = [Draw(cache, prefix, min(size, n - start), start, sampling, seed) for start in range(0, n, size)]
         parts: list[Drawn] = self._scheduler.run(draws, limits)
-        if len(parts) == 1:
-            (drawn,) = parts
-            place = {candidate.tokens: i for i, candidate in enumerate(drawn.candidates)}
-            lengths = [1 + len(candidate.tokens) for candidate in drawn.candidates]
-            length_C = np.ones(drawn.own[0][0].shape[1], np.int32)
-            length_C[: len(lengths)] = lengths
-            with self._lock:
-                self._drawn.keep(prefix, Read(place, drawn.own, length_C), _bytes(drawn.own))
+        with self._lock:
+            self._drawn.keep(prefix, [Read.of(part) for part in parts], sum(_bytes(part.own) for part in parts))
         return [candidate for part in parts for candidate in part.candidates]
 
     def score(self, prefix: Tokens, continuations: Sequence[Tokens]) -> list[list[float]]:
@@ -137,10 +145,11 @@ class LocalModel:
         if not asked:
             return [[] for _ in continuations]
         cache = self._read(prefix[:-1])
-        hidden_ND, _ = extend(self._weights, cache, *tree.arrays(READ), config=self.config)
-        pairs_2P = np.zeros((2, padded_size(len(asked), READ)), np.int32)
+        pairs_2P = np.zeros((2, padded_size(len(asked), TREES)), np.int32)
         pairs_2P[:, : len(asked)] = np.array(asked).T
-        logprobs = iter(np.asarray(logprobs_of(self._weights, hidden_ND, *pairs_2P)).tolist())
+        with self._turns:
+            hidden_ND, _ = extend(self._weights, cache, *tree.arrays(TREES), config=self.config)
+            logprobs = iter(np.asarray(logprobs_of(self._weights, hidden_ND, *pairs_2P)).tolist())
         return [[next(logprobs) for _ in continuation] for continuation in continuations]
 
     def rate(
@@ -153,18 +162,35 @@ class LocalModel:
             return [[] for _ in replies]
         cache = self._read(prefix[:-1])
         with self._lock:
-            known = self._drawn.get(prefix)
-        if known is None or not all(reply in known.place for reply in replies):
-            known = self._read_replies(prefix, replies, cache)
+            drawn = self._drawn.get(prefix) or []
+        known = {reply: read for read in drawn for reply in read.place}
+        if all(reply in known for reply in replies):
+            reads = [read for read in drawn if any(known[reply] is read for reply in replies)]
+            gaps = dict[Tokens, list[float]]()
+            for found in self._pool.map(lambda read: self._rate_drawn(cache, read, questions, yes, no), reads):
+                gaps |= found
+            return [gaps[reply] for reply in replies]
+        tree = Tree(prefix[-1])
+        asked = [tree.path(tree.path(0, reply), question) for reply in replies for question in questions]
+        with self._turns:
+            hidden_ND, _ = extend(self._weights, cache, *tree.arrays(TREES), config=self.config)
+            gaps_N = np.asarray(gaps_of(self._weights.top, hidden_ND, np.int32(yes), np.int32(no)))
+        return gaps_N[np.reshape(asked, (len(replies), len(questions)))].tolist()
+
+    def _rate_drawn(
+        self, cache: Cache, read: Read, questions: Sequence[Tokens], yes: int, no: int
+    ) -> dict[Tokens, list[float]]:
+        """The gaps of candidates that were drawn together: only the questions are read."""
         tree = Tree(None)
         ends = np.array([tree.path(0, question) for question in questions]) - 1
         tokens_N, depth_N, visible_NN = tree.arrays(NODES)
-        tokens_CN = np.tile(tokens_N, (len(known.length_C), 1))
-        hidden_CND, _ = extend_each(
-            self._weights, cache, known.own, known.length_C, tokens_CN, depth_N, visible_NN, config=self.config
-        )
-        gaps_CN = np.asarray(gaps_of(self._weights.top, hidden_CND, jnp.int32(yes), jnp.int32(no)))
-        return [gaps_CN[known.place[reply], ends].tolist() for reply in replies]
+        tokens_CN = np.tile(tokens_N, (len(read.length_C), 1))
+        with self._turns:
+            hidden_CND, _ = extend_each(
+                self._weights, cache, read.own, read.length_C, tokens_CN, depth_N, visible_NN, config=self.config
+            )
+            gaps_CN = np.asarray(gaps_of(self._weights.top, hidden_CND, np.int32(yes), np.int32(no)))
+        return {reply: gaps_CN[place, ends].tolist() for reply, place in read.place.items()}
 
     def rate_all(
         self, trees: Sequence[TextTree], questions: Sequence[Tokens], yes: int, no: int, batch_rows: int
@@ -172,42 +198,35 @@ class LocalModel:
         """The gap of `yes` and `no` for each branch and question (engine/bulk.py)."""
         return bulk.rate_all(self._weights, self.config, trees, questions, yes, no, batch_rows).tolist()
 
-    def _read_replies(self, prefix: Tokens, replies: Sequence[Tokens], cache: Cache) -> Read:
-        """Keys and values of given replies, as `sample` leaves those of drawn ones."""
-        C, N = padded_size(len(replies), REPLIES), padded_size(1 + max(map(len, replies)), LENGTHS)
-        tokens_CN, length_C = np.zeros((C, N), np.int32), np.ones(C, np.int32)
-        for place, reply in enumerate(replies):
-            tokens_CN[place, : 1 + len(reply)] = (prefix[-1], *reply)
-            length_C[place] = 1 + len(reply)
-        nothing = jnp.zeros((self.config.num_heads, C, 0, self.config.d_head), self._dtype)
-        order_N, causal_NN, none_C = np.arange(N), np.tri(N, dtype=bool), np.zeros(C, np.int32)
-        own = ((nothing, nothing),) * self.config.num_layers
-        _, own = extend_each(self._weights, cache, own, none_C, tokens_CN, order_N, causal_NN, config=self.config)
-        return Read({reply: place for place, reply in enumerate(replies)}, own, length_C)
-
     def _read(self, prefix: Tokens) -> Cache:
         """The prefix's keys and values: kept ones, and what follows them read now."""
         with self._lock:
             if (cache := self._caches.get(prefix)) is not None:
                 return cache
             blocks = self._prefixes.find(prefix)
-        known = len(blocks) * BLOCK
-        size = padded_size(len(prefix), SIZES)
+        with self._turns:
+            cache, new = self._read_on(prefix, blocks)
+        with self._lock:
+            self._prefixes.add(prefix, new)
+            self._caches.keep(prefix, cache, _bytes(cache.layers))
+        return cache
+
+    def _read_on(self, prefix: Tokens, blocks: list[jax.Array]) -> tuple[Cache, list[jax.Array]]:
+        """The cache of a prefix that begins with known blocks, and the blocks after these."""
+        known, size = len(blocks) * BLOCK, padded_size(len(prefix), SIZES)
         if blocks:
-            blocks += [jnp.zeros_like(blocks[0])] * (size // BLOCK - len(blocks))
-        cache = join_blocks(blocks, jnp.int32(known), config=self.config, dtype=self._dtype)
+            blocks = blocks + [self._no_block] * (size // BLOCK - len(blocks))
+        cache = join_blocks(blocks, np.int32(known), config=self.config, dtype=self._dtype)
         new: list[jax.Array] = []
         for start in range(known, max(len(prefix), 1), READ[-1]):
             chain = Tree(None)
             part = prefix[start : start + READ[-1]]
             chain.path(0, part)
             _, layers = extend(self._weights, cache, *chain.arrays(READ), config=self.config)
-            cache = append(cache, layers, jnp.int32(len(part)), size=size)
+            cache = append(cache, layers, np.int32(len(part)), size=size)
             new += split_blocks(layers)[: len(part) // BLOCK]
-        with self._lock:
-            self._prefixes.add(prefix, new)
-            self._caches.keep(prefix, cache, _bytes(cache.layers))
-        return cache
+        jax.block_until_ready(cache.layers)
+        return cache, new
 
 
 def _bytes(arrays: object) -> int:

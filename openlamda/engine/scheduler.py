@@ -1,6 +1,6 @@
 """Who is drawn next: work waits in a bounded queue, joins a lane with room between two steps, and leaves when it ends.
 
-Knows nothing of models: a `Lane` does the work. Its thread lives only while there is work.
+Knows nothing of models: a `Lane` does the work.
 """
 
 import threading
@@ -35,16 +35,16 @@ class Work:
 class Lane(Protocol):
     """Works that advance together."""
 
+    def fits(self, work: Work) -> bool:
+        """Whether there is room for a work."""
+        ...
+
     def join(self, work: Work) -> None:
         """Take in a work, between two steps."""
         ...
 
-    def start(self) -> None:
-        """Begin a step and do not wait for it."""
-        ...
-
-    def finish(self) -> list[tuple[Work, Any]]:
-        """Wait for the step; the works that ended with it, which have left, and what came of them."""
+    def step(self) -> list[tuple[Work, Any]]:
+        """One step; the works that ended with it, which have left, and what came of them."""
         ...
 
     def drop(self, work: Work) -> None:
@@ -53,102 +53,91 @@ class Lane(Protocol):
 
 
 class Scheduler:
-    """Runs works, first come, first served.
+    """Runs works, first come, first served, in at most `lanes` lanes at a time, each in a thread of its own.
 
-    `find`: a lane with room for a work that is between two steps, or None. `most_waiting`: how many works may wait.
+    `take`: an empty lane for a work; `give_back`: what is done with it when it is empty again. `most_waiting`: how many
+    works may wait. A thread lives only while there is work for it.
     """
 
-    def __init__(self, find: Callable[[Work], Lane | None], most_waiting: int):
-        self._find = find
-        self._most_waiting = most_waiting
+    def __init__(
+        self, take: Callable[[Work], Lane], give_back: Callable[[Any], None], *, lanes: int, most_waiting: int
+    ):
+        self._take, self._give_back = take, give_back
+        self._most_lanes, self._most_waiting = lanes, most_waiting
         self._lock = threading.Lock()
         self._waiting: deque[Work] = deque()
-        self._running: dict[Lane, list[Work]] = {}
-        self._thread: threading.Thread | None = None
-        self._seconds = 0.1  # of one work, lately
+        self._threads = 0
+        self._ends: deque[float] = deque(maxlen=64)  # when the last works ended
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing runs or waits."""
+        return not self._threads
 
     def run(self, requests: Sequence[Any], limits: Limits) -> list[Any]:
-        """What comes of each request. Raises Overloaded where too many wait already; Cancelled and TimeoutError as
-        `limits` has it; and whatever a lane raises.
+        """What comes of each request. Raises Overloaded where too many wait already, Cancelled and TimeoutError as
+        `limits` says, and whatever a lane raises.
         """
         limits.check()
         works = [Work(request, limits) for request in requests]
         with self._lock:
             if self._waiting and len(self._waiting) + len(works) > self._most_waiting:
-                raise Overloaded(len(self._waiting), self._seconds * len(self._waiting))
+                raise Overloaded(len(self._waiting), self._seconds_to_wait())
             self._waiting.extend(works)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._loop, name="openlamda-engine")
-                self._thread.start()
+            for _ in range(min(len(works), self._most_lanes - self._threads)):
+                self._threads += 1
+                threading.Thread(target=self._loop, name="openlamda-lane").start()
         try:
             return [work.future.result() for work in works]
         finally:
             for work in works:
                 work.abandoned = True  # after an error or an interrupt the others need not end
 
+    def _seconds_to_wait(self) -> float:
+        ends = list(self._ends)
+        each = (ends[-1] - ends[0]) / (len(ends) - 1) if len(ends) > 1 else 0.1
+        return max(0.1, each * len(self._waiting))
+
     def _loop(self) -> None:
-        began = time.monotonic()
         while True:
-            self._admit()
             with self._lock:
-                if not self._running and not self._waiting:
-                    self._thread = None
+                work = self._next(lambda work: True)
+                if work is None:
+                    self._threads -= 1
                     return
-            for lane in list(self._running):
-                ended = self._step(lane)
-                if ended:
-                    now = time.monotonic()
-                    self._seconds += 0.1 * ((now - began) / ended - self._seconds)
-                    began = now
+            self._run_lane(work)
 
-    def _step(self, lane: Lane) -> int:
-        """One step's end and the next one's beginning; how many works ended."""
-        works = self._running[lane]
-        try:
-            finished = lane.finish()
-            for work, result in finished:
-                works.remove(work)
-                work.future.set_result(result)
-            for work in list(works):
-                if (error := work.over()) is not None:
-                    works.remove(work)
-                    lane.drop(work)
-                    work.future.set_exception(error)
-            self._admit()
-            if works:
-                lane.start()
-            else:
-                self._running.pop(lane, None)
-        except Exception as error:  # whatever a lane cannot do is told to those who wait for it
-            self._running.pop(lane, None)
-            for work in works:
-                lane.drop(work)
-                work.future.set_exception(error)
-            return len(works)
-        return len(finished)
-
-    def _admit(self) -> None:
-        """Let those in who wait, in their order, until there is no room for the next."""
-        with self._lock:
-            for work in [work for work in self._waiting if work.over() is not None]:
-                self._waiting.remove(work)
-                work.future.set_exception(work.over())
+    def _next(self, wanted: Callable[[Work], bool]) -> Work | None:
+        """The first that waits and is still wanted, if the lane wants it."""
         while self._waiting:
-            work = self._waiting[0]
-            try:
-                lane = self._find(work)
-                if lane is None:
-                    return
-                lane.join(work)
-            except Exception as error:
-                with self._lock:
-                    self._waiting.popleft()
+            error = self._waiting[0].over()
+            if error is None:
+                return self._waiting.popleft() if wanted(self._waiting[0]) else None
+            self._waiting.popleft().future.set_exception(error)
+        return None
+
+    def _run_lane(self, work: Work) -> None:
+        works = [work]
+        try:
+            lane = self._take(work)
+            lane.join(work)
+            while works:
+                for ended, result in lane.step():
+                    works.remove(ended)
+                    self._ends.append(time.monotonic())
+                    ended.future.set_result(result)
+                for over in [work for work in works if work.over() is not None]:
+                    works.remove(over)
+                    lane.drop(over)
+                    over.future.set_exception(over.over())
+                while True:
+                    with self._lock:
+                        more = self._next(lane.fits)
+                    if more is None:
+                        break
+                    works.append(more)
+                    lane.join(more)
+            self._give_back(lane)
+        except BaseException as error:  # the lane is not used again; who waits for it is told
+            for work in works:
                 work.future.set_exception(error)
-                continue
-            with self._lock:
-                self._waiting.popleft()
-            if lane in self._running:
-                self._running[lane].append(work)
-            else:
-                self._running[lane] = [work]
-                lane.start()

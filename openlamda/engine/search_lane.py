@@ -2,13 +2,11 @@
 
 from dataclasses import dataclass
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from openlamda.engine import searching
 from openlamda.engine.base import Candidate, Sampling, Tokens
-from openlamda.engine.drawing import Group, keys_of
+from openlamda.engine.drawing import Group, keys_of, repeat
 from openlamda.engine.lanes import STEPS_KEPT, Lanes, group_of, padded_size
 from openlamda.engine.reading import Cache
 from openlamda.engine.scheduler import Work
@@ -43,61 +41,47 @@ class SearchLane:
         self._work: Work | None = None
         self._group: Group | None = None
         self._state: searching.State | None = None
-        self._over: jax.Array | None = None  # of what is under way
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is searched."""
-        return self._work is None and self._over is None
-
-    @property
-    def has_room(self) -> bool:
-        """Whether a search can join now."""
-        return self.idle
+    def fits(self, work: Work) -> bool:
+        """Whether nothing is searched and the work is a search of this shape."""
+        return self._work is None and self.shape == work.request.shape
 
     def join(self, work: Work) -> None:
         """Begin a search with the next step."""
         search: Search = work.request
         config, B = self._all.config, self._B
-        key_B = keys_of(jnp.uint32(0), jnp.arange(B))  # nothing is drawn with them
+        key_B = keys_of(np.uint32(0), np.arange(B))  # nothing is drawn with them
         group = group_of(search.cache, search.prefix, search.sampling, key_B, config.vocab_size)
-        self._group = jax.tree.map(lambda one: one[None], group)
-        self._state = searching.begin(config, B, self._T, self._all.dtype, jnp.int32(search.prefix[-1]))
+        self._group = repeat(group, 1)
+        self._state = searching.begin(config, B, self._T, self._all.dtype, np.int32(search.prefix[-1]))
         self._work = work
 
-    def start(self) -> None:
-        """Begin to read up to drawing.STEPS tokens of each beam."""
+    def step(self) -> list[tuple[Work, list[Candidate]]]:
+        """Read up to drawing.STEPS tokens of each beam; the search and its hypotheses where it has ended."""
         assert self._work is not None and self._group is not None and self._state is not None
-        search: Search = self._work.request
-        sampling = search.sampling
-        self._state, self._over = searching.advance(
-            self._all.weights,
-            self._group,
-            self._state,
-            jnp.float32(sampling.length_penalty),
-            jnp.int32(search.n),
-            config=self._all.config,
-            blocking=bool(sampling.block_ngram or sampling.context_block_ngram),
-        )
-
-    def finish(self) -> list[tuple[Work, list[Candidate]]]:
-        """Wait for what was begun; the search and its hypotheses where it has ended."""
-        assert self._work is not None and self._state is not None
-        over, self._over = bool(self._over), None
-        if not over:
+        work, sampling = self._work, self._work.request.sampling
+        with self._all.turns:
+            state, over = searching.advance(
+                self._all.weights,
+                self._group,
+                self._state,
+                np.float32(sampling.length_penalty),
+                np.int32(work.request.n),
+                config=self._all.config,
+                blocking=bool(sampling.block_ngram or sampling.context_block_ngram),
+            )
+            self._state, ended = state, bool(over)
+        if not ended:
             return []
-        work = self._work
-        best = zip(*map(np.asarray, searching.found(self._state.beams)), strict=True)
+        best = zip(*map(np.asarray, searching.found(state.beams)), strict=True)
         candidates = [
-            Candidate(tuple(tokens[:count].tolist()), float(logprob), bool(ended))
-            for tokens, count, logprob, ended in best
+            Candidate(tuple(tokens[:count].tolist()), float(logprob), bool(stopped))
+            for tokens, count, logprob, stopped in best
             if count >= 0
         ]
         self.drop(work)
         return [(work, candidates[: work.request.n])]
 
     def drop(self, work: Work) -> None:
-        """Forget a work; a lane in which something went wrong is not used again."""
-        if self._over is not None:
-            self._all.forget(self)
-        self._work = self._group = self._state = self._over = None
+        """Forget a work."""
+        self._work = self._group = self._state = None
