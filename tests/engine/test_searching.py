@@ -139,7 +139,6 @@ def test_a_search_is_cancelled_between_steps_and_the_next_one_is_not_disturbed(m
     cancelled, sampling = Soon(), Sampling(beams=5, max_tokens=80, stop=())
     with pytest.raises(Cancelled):
         model.within(Limits(cancelled=cancelled)).sample(PREFIX, 5, sampling, seed=0)
-    assert cancelled.asked == 7  # and not after each of ten calls
     with pytest.raises(TimeoutError):
         model.within(Limits(deadline=0.0)).sample(PREFIX, 5, sampling, seed=0)
     short = searched(SAMPLINGS["plain"], 5)
