@@ -13,7 +13,7 @@ from openlamda.dialog import citations, judge, rank
 from openlamda.dialog.research import research
 from openlamda.dialog.roles import Role, pin
 from openlamda.dialog.trace import Considered, Trace
-from openlamda.engine.base import Candidate, LanguageModel, Sampling, Tokens
+from openlamda.engine.base import BLENDERBOT, Candidate, LanguageModel, Sampling, Tokens
 from openlamda.errors import UserError
 from openlamda.text.dialog import Dialog, Source
 from openlamda.text.grammar import UNSPOKEN, Grammar
@@ -69,6 +69,13 @@ class Lamda:
         self.judges, self.max_queries, self._prompt = judge.Judges(), 0, self.grammar.next_turn
         banned = tuple(token for token in self.draft_sampling.banned if token != Symbol.USER_TURN)
         self.draft_sampling = replace(self.draft_sampling, stop=(Symbol.EOS, Symbol.USER_TURN), banned=banned)
+
+    def search_with_beams(self) -> None:
+        """Decode from now on as BlenderBot does: one candidate, the best that a beam search finds."""
+        self.num_candidates = 1
+        self.draft_sampling = replace(self.draft_sampling, **BLENDERBOT)
+        # what was looked up stands in the prefix, is to be repeated, and may be short
+        self.final_sampling = replace(self.final_sampling, **BLENDERBOT | {"min_tokens": 0, "context_block_ngram": 0})
 
     def reply(self, dialog: Dialog, *, seed: int = 0) -> Reply:
         """The best safe candidate with its sources. The same dialog, seed and tools give the same reply.

@@ -17,10 +17,7 @@ NGRAMS = (0, *range(2, 9))  # sizes that may be blocked
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How tokens are drawn. Defaults are the paper's: top-k 40, temperature 1 (LaMDA, section 3).
-
-    BlenderBot's are `beams` 10, `min_tokens` 20, `block_ngram` and `context_block_ngram` 3 (Recipes).
-    """
+    """How tokens are drawn, or searched. Defaults are the paper's: top-k 40, temperature 1 (LaMDA, section 3)."""
 
     top_k: int = 40  # 0: all of the vocabulary
     temperature: float = 1.0  # 0: always the likeliest token
@@ -52,6 +49,10 @@ class Sampling:
         for field, (right, expected) in checks.items():
             if not right:
                 raise ValueError(f"{field}: {getattr(self, field)}, expected {expected}")
+
+
+# of BlenderBot, on top of the defaults (Roller et al. 2020, "Recipes", by its configuration in ParlAI)
+BLENDERBOT = {"beams": 10, "min_tokens": 20, "block_ngram": 3, "context_block_ngram": 3}
 
 
 class Overloaded(Exception):
@@ -94,7 +95,9 @@ class LanguageModel(Protocol):
     """Draws continuations of a prefix, scores given ones, and rates replies."""
 
     def sample(self, prefix: Tokens, n: int, sampling: Sampling, seed: int) -> list[Candidate]:
-        """`n` independent continuations of `prefix`. The same arguments give the same candidates."""
+        """`n` independent continuations of `prefix`, or with beams the best `n`, if there are so many, the best first.
+        The same arguments give the same candidates.
+        """
         ...
 
     def score(self, prefix: Tokens, continuations: Sequence[Tokens]) -> list[list[float]]:

@@ -103,21 +103,23 @@ def step(
     return following, parent_B
 
 
-def over(beams: Beams, length_penalty: jax.Array | float) -> jax.Array:
-    """Whether there is no place for another token, or no live beam can come to be among the best ended ones."""
-    T = beams.tokens_BT.shape[-1]
-    hope = beams.score_B.max() / penalty(T - 1, length_penalty)  # a score only falls, and is divided by this at most
-    return (beams.length >= T) | (hope <= beams.ended_score_E[-1])
+def over(
+    beams: Beams, length_penalty: jax.Array | float, max_tokens: jax.Array | int, wanted: jax.Array | int
+) -> jax.Array:
+    """Whether beams may take no other token, or none of them can come to be among the `wanted` best ended ones."""
+    most = penalty(max_tokens - 1, length_penalty)  # a score only falls, and is divided by this at most
+    return (beams.length >= max_tokens) | (beams.score_B.max() / most <= beams.ended_score_E[wanted - 1])
 
 
 def found(beams: Beams) -> Found:
     """The outcome; live beams are in it only where fewer have ended than there are places."""
-    there = jnp.concatenate([beams.ended_score_E, beams.score_B]) > -jnp.inf
-    best_E = jnp.argsort(~there, stable=True)[: len(beams.ended_score_E)]
+    E, score = len(beams.ended_score_E), jnp.concatenate([beams.ended_score_E, beams.score_B])
+    there = score > -jnp.inf
+    best_E = jnp.lexsort((-score, jnp.arange(len(score)) >= E, ~there))[:E]
     count = jnp.concatenate([beams.ended_count_E, jnp.full_like(beams.score_B, beams.length, jnp.int32)])
     return Found(
         jnp.concatenate([beams.ended_tokens_ET, beams.tokens_BT])[best_E],
         jnp.where(there, count, -1)[best_E],
         jnp.concatenate([beams.ended_logprob_E, beams.logprob_B])[best_E],
-        (best_E < len(beams.ended_score_E)) & there[best_E],
+        (best_E < E) & there[best_E],
     )

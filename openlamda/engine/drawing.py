@@ -151,8 +151,8 @@ def advance(weights: Layered, groups: Group, lane: Lane, *, config: ModelConfig,
 
     def step(state: tuple[jax.Array, Lane]):
         n, lane = state
-        logits_RV, own = _read(weights, groups, lane, config)
-        repeated_RV = _repeated(groups, lane, logits_RV.shape[-1]) if blocking else None
+        logits_RV, own = read(weights, groups, lane, config)
+        repeated_RV = repeated(groups, lane, logits_RV.shape[-1]) if blocking else None
         count_R = lane.count_GP.reshape(-1)
         token_R = choose(logits_RV, uniform_NGPU[n].reshape(-1, TRIES), count_R, rules, repeated_RV)
         shape = lane.count_GP.shape
@@ -181,7 +181,7 @@ def advance(weights: Layered, groups: Group, lane: Lane, *, config: ModelConfig,
     return after._replace(own=jax.tree.map(lambda new, old: new.reshape(old.shape), after.own, lane.own))
 
 
-def _read(weights: Layered, groups: Group, lane: Lane, config: ModelConfig) -> tuple[jax.Array, tuple[KeysValues, ...]]:
+def read(weights: Layered, groups: Group, lane: Lane, config: ModelConfig) -> tuple[jax.Array, tuple[KeysValues, ...]]:
     """Logits [R, V] after each candidate's last token, and all keys and values with those of that token."""
     G, P = lane.last_GP.shape
     S, T = groups.text_S.shape[1], lane.tokens_GPT.shape[2]
@@ -223,7 +223,7 @@ def _read(weights: Layered, groups: Group, lane: Lane, config: ModelConfig) -> t
     return transformer.logits(weights.top, hidden_RD), tuple(written)
 
 
-def _repeated(groups: Group, lane: Lane, vocab_size: int) -> jax.Array:
+def repeated(groups: Group, lane: Lane, vocab_size: int) -> jax.Array:
     """Tokens [R, V] that would end an n-gram that the candidate has said, or that stands in its prefix."""
     G, P, T = lane.tokens_GPT.shape
 

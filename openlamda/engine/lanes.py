@@ -8,11 +8,11 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from openlamda.engine import drawing
+from openlamda.engine import drawing, scheduler
 from openlamda.engine.base import Candidate, Sampling, Tokens
 from openlamda.engine.drawing import Group
 from openlamda.engine.layered import Layered
@@ -53,6 +53,10 @@ class Draw:
         P, T = padded_size(self.n, CANDIDATES), padded_size(self.sampling.max_tokens + 1, STEPS_KEPT)
         return P, self.cache.size, T
 
+    def lane(self, lanes: "Lanes") -> "Lane":
+        """A lane for it and its like."""
+        return Lane(lanes, self.shape)
+
 
 class Drawn(NamedTuple):
     """Candidates, and the keys and values [H, P, T, K] of the prefix's last token and all that they said after it."""
@@ -61,23 +65,41 @@ class Drawn(NamedTuple):
     own: tuple[KeysValues, ...]
 
 
+def group_of(
+    cache: Cache, prefix: Tokens, sampling: Sampling, seed: int, number_P: np.ndarray, vocab_size: int
+) -> Group:
+    """The candidates of a seed with these numbers after `prefix`, of which `cache` holds all but the last token."""
+    text_S = np.zeros(cache.size, np.int32)
+    given = prefix[-len(text_S) :]
+    text_S[: len(given)] = given
+    limits = np.array((sampling.max_tokens, sampling.block_ngram, sampling.context_block_ngram), np.int32)
+    rules = Rules.of([sampling] * len(number_P), vocab_size)
+    return drawing.make_group(cache, text_S, np.uint32(seed % 2**32), number_P, rules, limits)
+
+
+class AnyLane(scheduler.Lane, Protocol):
+    """A lane of draws, or of searches (search_lane.py): works of one shape."""
+
+    shape: tuple[int | str, ...]
+
+
 class Lanes:
     """The lanes of one model that are not in use. `groups`: how many groups share a lane."""
 
     def __init__(self, weights: Layered, config: ModelConfig, dtype: str, groups: int, turns: AbstractContextManager):
         self.weights, self.config, self.dtype, self.groups, self.turns = weights, config, dtype, groups, turns
-        self._idle: deque[Lane] = deque(maxlen=KEPT)
+        self._idle: deque[AnyLane] = deque(maxlen=KEPT)
 
-    def take(self, work: Work) -> "Lane":
+    def take(self, work: Work) -> AnyLane:
         """An empty lane that fits the work."""
         for lane in list(self._idle):
             if lane.shape == work.request.shape:
                 with suppress(ValueError):  # another thread may have taken it
                     self._idle.remove(lane)
                     return lane
-        return Lane(self, work.request.shape)
+        return work.request.lane(self)
 
-    def give_back(self, lane: "Lane") -> None:
+    def give_back(self, lane: AnyLane) -> None:
         """Keep a lane for the next group of its shape, in place of the one that was given back first."""
         self._idle.append(lane)
 
@@ -86,7 +108,7 @@ class Lane:
     """Groups of P candidates, prefixes of S tokens, T steps kept."""
 
     def __init__(self, lanes: Lanes, shape: tuple[int, int, int]):
-        self.shape = shape
+        self.shape: tuple[int | str, ...] = shape
         self._all = lanes
         self._P, _, self._T = shape
         self._works: list[Work | None] = [None] * lanes.groups
@@ -100,7 +122,9 @@ class Lane:
         """Draw the candidates of a work, from the next step on."""
         draw: Draw = work.request
         place = self._works.index(None)
-        group = self._group(draw)
+        number_P = np.arange(draw.first, draw.first + self._P)
+        vocab_size = self._all.config.vocab_size
+        group = group_of(draw.cache, draw.prefix, draw.sampling, draw.seed, number_P, vocab_size)
         if not self._stages:
             G = len(self._works)
             lane = drawing.empty_lane(self._all.config, G, self._P, self._T, self._all.dtype)
@@ -146,16 +170,6 @@ class Lane:
             kept_P = np.argsort(~drawing_P, kind="stable")[:size].astype(np.int32)
             groups, lane = drawing.fewer(stage.groups, stage.lane, kept_P)
             self._stages.append(_Stage(groups, lane, kept_P))
-
-    def _group(self, draw: Draw) -> Group:
-        P, sampling = self._P, draw.sampling
-        text_S = np.zeros(draw.cache.size, np.int32)
-        given = draw.prefix[-len(text_S) :]
-        text_S[: len(given)] = given
-        limits = np.array((sampling.max_tokens, sampling.block_ngram, sampling.context_block_ngram), np.int32)
-        number_P = np.arange(draw.first, draw.first + P)
-        rules = Rules.of([sampling] * P, self._all.config.vocab_size)
-        return drawing.make_group(draw.cache, text_S, np.uint32(draw.seed % 2**32), number_P, rules, limits)
 
     def _result(self, place: int, draw: Draw) -> Drawn:
         said = _said(self._stages[-1].lane, place)

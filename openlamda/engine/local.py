@@ -32,6 +32,7 @@ from openlamda.engine.reading import (
 )
 from openlamda.engine.recent import Recent
 from openlamda.engine.scheduler import Scheduler
+from openlamda.engine.search_lane import Search
 from openlamda.engine.tree import Tree
 from openlamda.model.config import ModelConfig
 from openlamda.model.params import Params
@@ -114,9 +115,15 @@ class LocalModel:
     ) -> list[Candidate]:
         """`n` independent continuations of `prefix` (at least one token). The same arguments give the same ones.
 
+        With `sampling.beams`, the n best hypotheses of a search, the best first; fewer where no more were found.
         Raises Overloaded where too many requests wait, Cancelled or TimeoutError as `limits` says.
         """
+        if sampling.beams and n > sampling.beams:
+            raise ValueError(f"n: {n}, expected at most as many as beams, {sampling.beams}")
         cache = self._read(prefix[:-1])
+        if sampling.beams:
+            (found,) = self._scheduler.run([Search(cache, prefix, n, sampling)], limits)
+            return found
         # a lane draws few candidates quicker than many, but many lanes have to be free
         size = min(CANDIDATES[-1], -(-n // self._at_once) if self._scheduler.idle else n)
         draws = [Draw(cache, prefix, min(size, n - start), start, sampling, seed) for start in range(0, n, size)]

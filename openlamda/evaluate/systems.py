@@ -38,6 +38,9 @@ class SystemConfig:
     judges: bool = True  # false: drafts are ranked by likelihood over length
     research: bool = True
     num_candidates: int = 16
+    decoding: Literal["draw", "beam"] = (
+        "draw"  # beam: as BlenderBot, one candidate, the best of a search with ten beams
+    )
     timeout: float = 60.0  # seconds, of a remote reply
 
 
@@ -92,6 +95,8 @@ class Model:
 
     def __init__(self, config: SystemConfig, directory: Path, open_model: Open, knowledge: str = ""):
         settings = {name: asdict(config)[name] for name in ("kind", "judges", "research", "num_candidates")}
+        if config.decoding != "draw":  # else no setting of its own, so that replies kept before there was one are found
+            settings["decoding"] = config.decoding
         judging = config.judges and config.kind == "model"
         read = Judges.read(directory) if judging else Judges()
         judges = msgspec.to_builtins(read) if judging else None
@@ -111,6 +116,8 @@ class Model:
         if self._lamda is None:
             self._lamda = self._open(self._directory)
             self._lamda.num_candidates = self._config.num_candidates
+            if self._config.decoding == "beam":
+                self._lamda.search_with_beams()
             if self._config.kind == "pretrained":
                 self._lamda.as_pretrained()
             if not self._config.judges:

@@ -114,6 +114,18 @@ def test_a_pretrained_model_goes_on_with_the_dialog(tokenizer):
     assert Symbol.USER_TURN not in lamda.draft_sampling.banned and Symbol.AGENT_TURN in lamda.draft_sampling.banned
 
 
+def test_beams_may_repeat_what_was_looked_up_but_not_the_dialog(tokenizer):
+    model = scripted(tokenizer, drafts=["I guess."], query="how high Kraim", finals=["12 metres. [1]"])
+    lamda = Lamda(model, tokenizer, Toolset([Found()]), judges=ALL)
+    lamda.search_with_beams()
+    reply = lamda.reply(HELLO)
+    assert reply.text == "12 metres. [1]" and {len(drawn) for drawn in reply.trace.rounds.values()} == {1}
+    assert (lamda.draft_sampling.beams, lamda.draft_sampling.context_block_ngram) == (10, 3)
+    assert (lamda.final_sampling.beams, lamda.final_sampling.context_block_ngram) == (10, 0)
+    lamda.as_pretrained()
+    assert lamda.draft_sampling.beams == 10 and Symbol.USER_TURN in lamda.draft_sampling.stop
+
+
 def test_research_cites_what_was_returned(tokenizer):
     tool = Found()
     model = scripted(tokenizer, drafts=["I guess."], query="how high Kraim", finals=["12 metres. [1] [2] [3]"])

@@ -94,7 +94,7 @@ def search(sampling, seed, alpha, beams, kept):
     context = jnp.tile(jnp.array(CONTEXT), (beams, 1))
     state, steps = beam.start(beams, kept, LENGTH), 0
     rows = [()] * beams  # as caches, put in order by the parents alone
-    while not beam.over(state, alpha):
+    while not beam.over(state, alpha, LENGTH, kept):
         logits = jnp.array([logprobs(row, seed) for row in rows], jnp.float32) + 3
         count = jnp.full(beams, state.length)
         repeated = blocked(state.tokens_BT, count, state.tokens_BT, count, jnp.full(beams, sampling.block_ngram))

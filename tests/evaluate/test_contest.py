@@ -225,6 +225,29 @@ def test_a_pretrained_system_is_another_one(place):
     assert len(said) == 6  # what was kept of the one is no reply of the other
 
 
+def test_a_system_that_searches_with_beams_asks_for_one_candidate_and_is_another_one(place):
+    folder, open_model, _ = place
+    asked = []
+
+    def watched(path):
+        lamda = open_model(path)
+        sample = lamda.model.sample
+
+        def watch(prefix, n, sampling, seed):
+            asked.append((n, sampling.beams, sampling.min_tokens, sampling.block_ngram, sampling.context_block_ngram))
+            return sample(prefix, n, sampling, seed)
+
+        lamda.model.sample = watch
+        return lamda
+
+    pretrained = {**ONE, "kind": "pretrained", "num_candidates": 2}
+    contest(suite(system=[pretrained]), folder, folder / "o", watched, Toolset([]))
+    contest(suite(system=[pretrained | {"decoding": "beam"}]), folder, folder / "o", watched, Toolset([]))
+    assert asked == [(2, 0, 0, 0, 0)] * 3 + [(1, 10, 20, 3, 3)] * 3
+    with pytest.raises(UserError, match="decoding"):
+        suite(system=[pretrained | {"decoding": "greedy"}])
+
+
 def test_the_suite_in_the_docs_is_one():
     text = (Path(__file__).parents[2] / "docs/evaluation.md").read_text(encoding="utf-8")
     tables = tomllib.loads(text.split("```toml\n")[1].split("```")[0])
