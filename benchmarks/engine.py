@@ -113,7 +113,7 @@ def research(lamda: Any, rounds: int) -> list[Result]:
     from openlamda.text.dialog import Dialog
     from openlamda.tools.search import read_facts
 
-    names = [fact.entity for fact in read_facts() if fact.attribute == "Capital"]
+    names = [fact.entity for fact in read_facts() if fact.attribute == "capital"]
     plain, whole = [], []
     for number in range(-6, rounds):
         dialog = Dialog().say("user", f"What is the capital of {names[number % len(names)]}?")

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import expit
 
 
 @dataclass(frozen=True)
@@ -61,6 +59,9 @@ def fit(gaps: Sequence[float], labels: Sequence[bool]) -> Platt:
         raise ValueError(f"{yes} rows labelled yes and {no} no, expected both")
     target = np.where(label, (yes + 1) / (yes + 2), 1 / (no + 2))
 
+    from scipy.optimize import minimize  # not for those who only read judges
+    from scipy.special import expit
+
     def loss(ab: np.ndarray) -> tuple[float, np.ndarray]:
         z = ab[0] * gap + ab[1]
         error = expit(z) - target
@@ -72,6 +73,8 @@ def fit(gaps: Sequence[float], labels: Sequence[bool]) -> Platt:
 
 def probabilities(gaps: Sequence[float], platt: Platt) -> np.ndarray:
     """P(YES) of each gap."""
+    from scipy.special import expit
+
     return expit(platt.slope * np.asarray(gaps, float) + platt.intercept)
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,12 +77,17 @@ def scores(
     found: list[dict[str, float]] = [{} for _ in replies]
     alone = [name for name in judges.attributes if name != "grounded"]
     groups = [(alone, ())] + ([(["grounded"], snippets)] if snippets and "grounded" in judges.attributes else [])
-    for names, read in groups:
-        questions = [grammar.question(name).tokens for name in names]
-        prefix = grammar.judge(context, snippets=read).tokens
-        rated = model.rate(prefix, replies, questions, Symbol.YES, Symbol.NO)
-        for place, gaps in zip(found, rated, strict=True):
-            place |= {score_name(name): probability(gap, name, judges) for name, gap in zip(names, gaps, strict=True)}
+
+    def rate(group: tuple[list[str], Sequence[str]]) -> list[list[float]]:
+        questions = [grammar.question(name).tokens for name in group[0]]
+        prefix = grammar.judge(context, snippets=group[1]).tokens
+        return model.rate(prefix, replies, questions, Symbol.YES, Symbol.NO)
+
+    with ThreadPoolExecutor(len(groups)) as pool:  # both at once
+        for (names, _), rated in zip(groups, pool.map(rate, groups), strict=True):
+            for place, gaps in zip(found, rated, strict=True):
+                named = zip(names, gaps, strict=True)
+                place |= {score_name(name): probability(gap, name, judges) for name, gap in named}
     return found
 
 

@@ -19,6 +19,7 @@ from openlamda.engine.sampling import TRIES, Rules, choose, logprob_of, repeats,
 from openlamda.model import transformer
 from openlamda.model.attention import HIDDEN, distance_buckets
 from openlamda.model.config import ModelConfig
+from openlamda.model.params import Params
 
 STEPS = 8  # at most, of one call
 
@@ -195,9 +196,8 @@ def read(weights: Layered, groups: Group, lane: Lane, config: ModelConfig) -> tu
     age_T = (lane.step - jnp.arange(T)) % T
     bucket_T, seen_GT = bucket_of[jnp.minimum(age_T, far)], age_T <= count_G[:, None]
 
-    x_GPD = transformer.embedded(weights.top, lane.last_GP)
-    written = []
-    for layer, prefix, own in zip(weights.layers, groups.prefix, lane.own, strict=True):
+    @jax.jit  # traced once for all layers
+    def block(x_GPD: jax.Array, layer: Params, prefix: KeysValues, own: KeysValues) -> tuple[jax.Array, KeysValues]:
         query, key, value = transformer.project(x_GPD, layer)  # [G, H, P, K]
         keys_XPTK, values_XPTK = (
             jax.lax.dynamic_update_slice(old, new.reshape(-1, P, 1, new.shape[-1]), (0, 0, place, 0))
@@ -218,7 +218,13 @@ def read(weights: Layered, groups: Group, lane: Lane, config: ModelConfig) -> tu
         of_own_XPT = of_own.astype(value.dtype).reshape(-1, P, T)
         mixed += jnp.einsum("xpt,xptk->xpk", of_own_XPT, values_XPTK).reshape(mixed.shape)
         x_GPD = transformer.close_block(x_GPD, (mixed / total_GHP1).astype(value.dtype), layer, config)
-        written.append((keys_XPTK, values_XPTK))
+        return x_GPD, (keys_XPTK, values_XPTK)
+
+    x_GPD = transformer.embedded(weights.top, lane.last_GP)
+    written = []
+    for layer, prefix, own in zip(weights.layers, groups.prefix, lane.own, strict=True):
+        x_GPD, own = block(x_GPD, layer, prefix, own)
+        written.append(own)
     hidden_RD = transformer.rms_norm(x_GPD, weights.top["norm_final"]).reshape(G * P, -1)
     return transformer.logits(weights.top, hidden_RD), tuple(written)
 

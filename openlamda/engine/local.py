@@ -8,7 +8,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,17 +19,7 @@ from openlamda.engine.base import Candidate, Limits, Sampling, TextTree, Tokens
 from openlamda.engine.lanes import CANDIDATES, Draw, Drawn, Lanes, padded_size
 from openlamda.engine.layered import layered
 from openlamda.engine.prefixes import BLOCK, Prefixes
-from openlamda.engine.reading import (
-    Cache,
-    KeysValues,
-    append,
-    extend,
-    extend_each,
-    gaps_of,
-    join_blocks,
-    logprobs_of,
-    split_blocks,
-)
+from openlamda.engine.reading import Cache, KeysValues, extend, extend_each, gaps_of, join_blocks, logprobs_of, read
 from openlamda.engine.recent import Recent
 from openlamda.engine.scheduler import Scheduler
 from openlamda.engine.search_lane import Search
@@ -162,13 +152,12 @@ class LocalModel:
             return [[] for _ in replies]
         cache = self._read(prefix[:-1])
         with self._lock:
-            drawn = self._drawn.get(prefix) or []
-        known = {reply: read for read in drawn for reply in read.place}
+            parts = self._drawn.get(prefix) or []
+        known = {reply: part for part in parts for reply in part.place}
         if all(reply in known for reply in replies):
-            reads = [read for read in drawn if any(known[reply] is read for reply in replies)]
-            gaps = dict[Tokens, list[float]]()
-            for found in self._pool.map(lambda read: self._rate_drawn(cache, read, questions, yes, no), reads):
-                gaps |= found
+            wanted = [part for part in parts if any(known[reply] is part for reply in replies)]
+            rated = self._pool.map(lambda part: self._rate_drawn(cache, part, questions, yes, no), wanted)
+            gaps = {reply: row for part in rated for reply, row in part.items()}
             return [gaps[reply] for reply in replies]
         tree = Tree(prefix[-1])
         asked = [tree.path(tree.path(0, reply), question) for reply in replies for question in questions]
@@ -178,19 +167,19 @@ class LocalModel:
         return gaps_N[np.reshape(asked, (len(replies), len(questions)))].tolist()
 
     def _rate_drawn(
-        self, cache: Cache, read: Read, questions: Sequence[Tokens], yes: int, no: int
+        self, cache: Cache, part: Read, questions: Sequence[Tokens], yes: int, no: int
     ) -> dict[Tokens, list[float]]:
         """The gaps of candidates that were drawn together: only the questions are read."""
         tree = Tree(None)
         ends = np.array([tree.path(0, question) for question in questions]) - 1
         tokens_N, depth_N, visible_NN = tree.arrays(NODES)
-        tokens_CN = np.tile(tokens_N, (len(read.length_C), 1))
+        tokens_CN = np.tile(tokens_N, (len(part.length_C), 1))
         with self._turns:
             hidden_CND, _ = extend_each(
-                self._weights, cache, read.own, read.length_C, tokens_CN, depth_N, visible_NN, config=self.config
+                self._weights, cache, part.own, part.length_C, tokens_CN, depth_N, visible_NN, config=self.config
             )
             gaps_CN = np.asarray(gaps_of(self._weights.top, hidden_CND, np.int32(yes), np.int32(no)))
-        return {reply: gaps_CN[place, ends].tolist() for reply, place in read.place.items()}
+        return {reply: gaps_CN[place, ends].tolist() for reply, place in part.place.items()}
 
     def rate_all(
         self, trees: Sequence[TextTree], questions: Sequence[Tokens], yes: int, no: int, batch_rows: int
@@ -213,20 +202,24 @@ class LocalModel:
 
     def _read_on(self, prefix: Tokens, blocks: list[jax.Array]) -> tuple[Cache, list[jax.Array]]:
         """The cache of a prefix that begins with known blocks, and the blocks after these."""
-        known, size = len(blocks) * BLOCK, padded_size(len(prefix), SIZES)
+        length, size = len(blocks) * BLOCK, padded_size(len(prefix), SIZES)
         if blocks:
             blocks = blocks + [self._no_block] * (size // BLOCK - len(blocks))
-        cache = join_blocks(blocks, np.int32(known), config=self.config, dtype=self._dtype)
+        options: dict[str, Any] = {"config": self.config, "dtype": self._dtype}
+        if length and length == len(prefix):
+            return join_blocks(blocks, np.int32(length), **options), []
+        known: Cache | list[jax.Array] = blocks
         new: list[jax.Array] = []
-        for start in range(known, max(len(prefix), 1), READ[-1]):
-            chain = Tree(None)
-            part = prefix[start : start + READ[-1]]
-            chain.path(0, part)
-            _, layers = extend(self._weights, cache, *chain.arrays(READ), config=self.config)
-            cache = append(cache, layers, np.int32(len(part)), size=size)
-            new += split_blocks(layers)[: len(part) // BLOCK]
-        jax.block_until_ready(cache.layers)
-        return cache, new
+        for start in range(length, max(len(prefix), 1), READ[-1]):
+            now = prefix[start : start + READ[-1]]
+            tokens_N = np.zeros(padded_size(len(now), READ), np.int32)
+            tokens_N[: len(now)] = now
+            counts = np.int32(length), tokens_N, np.int32(len(now))
+            known, added = read(self._weights, known, *counts, size=size, **options)
+            new += added[: len(now) // BLOCK]
+        assert isinstance(known, Cache)
+        jax.block_until_ready(known.layers)
+        return known, new
 
 
 def _bytes(arrays: object) -> int:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from openlamda.engine.layered import Layered
 from openlamda.engine.prefixes import BLOCK
@@ -35,33 +36,50 @@ class Cache(NamedTuple):
         return self.layers[0][0].shape[1]
 
 
+@partial(jax.jit, static_argnames=("size", "config", "dtype"))
+def read(
+    weights: Layered,
+    known: Cache | Sequence[jax.Array],
+    length: ArrayLike,
+    tokens_N: ArrayLike,
+    count: ArrayLike,
+    *,
+    size: int,
+    config: ModelConfig,
+    dtype: str,
+) -> tuple[Cache, list[jax.Array]]:
+    """The cache, padded to `size`, of what is known of a prefix and the first `count` of some more tokens; and of these
+    the whole blocks [L, 2, H, BLOCK, K].
+
+    Known is a cache, or blocks that follow one another; the first `length` tokens of it count.
+    """
+    before = known if isinstance(known, Cache) else _join_blocks(known, jnp.asarray(length), config, dtype)
+    tokens_N = jnp.asarray(tokens_N)
+    N = len(tokens_N)
+    _, layers = extend(weights, before, tokens_N, jnp.arange(N), jnp.tri(N, dtype=bool), config=config)
+
+    def append(old_HSK: jax.Array, new_HNK: jax.Array) -> jax.Array:
+        H, S, K = old_HSK.shape
+        room = jnp.zeros((H, max(size, S) + N, K), old_HSK.dtype).at[:, :S].set(old_HSK)
+        return jax.lax.dynamic_update_slice(room, new_HNK, (0, before.length, 0))[:, :size]
+
+    cache = Cache(jax.tree.map(append, before.layers, layers), before.length + count)
+    whole = jnp.stack([jnp.stack(layer) for layer in layers])
+    return cache, [whole[:, :, :, start : start + BLOCK] for start in range(0, N - BLOCK + 1, BLOCK)]
+
+
 @partial(jax.jit, static_argnames=("config", "dtype"))
-def join_blocks(blocks: Sequence[jax.Array], length: jax.Array, *, config: ModelConfig, dtype: str) -> Cache:
-    """The cache of blocks [L, 2, H, BLOCK, K] that follow one another."""
+def join_blocks(blocks: Sequence[jax.Array], length: ArrayLike, *, config: ModelConfig, dtype: str) -> Cache:
+    """The cache of blocks that follow one another, of which the first `length` tokens count."""
+    return _join_blocks(blocks, jnp.asarray(length), config, dtype)
+
+
+def _join_blocks(blocks: Sequence[jax.Array], length: jax.Array, config: ModelConfig, dtype: str) -> Cache:
     if not blocks:
         nothing = jnp.zeros((config.num_heads, 0, config.d_head), dtype)
         return Cache(((nothing, nothing),) * config.num_layers, length)
     whole = jnp.concatenate(blocks, axis=3)
     return Cache(tuple((layer[0], layer[1]) for layer in whole), length)
-
-
-@jax.jit
-def split_blocks(layers: tuple[KeysValues, ...]) -> list[jax.Array]:
-    """Keys and values [H, N, K] of each layer as blocks [L, 2, H, BLOCK, K]; what is left over is left out."""
-    whole = jnp.stack([jnp.stack(layer) for layer in layers])
-    return [whole[:, :, :, start : start + BLOCK] for start in range(0, whole.shape[3] - BLOCK + 1, BLOCK)]
-
-
-@partial(jax.jit, static_argnames="size")
-def append(cache: Cache, layers: tuple[KeysValues, ...], count: jax.Array, *, size: int) -> Cache:
-    """The cache with the first `count` of some tokens' keys and values [H, N, K] after it, padded to `size`."""
-
-    def one(old_HSK: jax.Array, new_HNK: jax.Array) -> jax.Array:
-        H, S, K = old_HSK.shape
-        room = jnp.zeros((H, max(size, S) + new_HNK.shape[1], K), old_HSK.dtype).at[:, :S].set(old_HSK)
-        return jax.lax.dynamic_update_slice(room, new_HNK, (0, cache.length, 0))[:, :size]
-
-    return Cache(jax.tree.map(one, cache.layers, layers), cache.length + count)
 
 
 @partial(jax.jit, static_argnames="config")
@@ -80,16 +98,21 @@ def extend(
     itself and its ancestors. A chain is a tree, so this reads prefixes, too.
     """
     place_S = jnp.arange(cache.size)
-    x_BND = transformer.embedded(weights.top, tokens_N)[None]
-    kept = []
-    for layer, prefix in zip(weights.layers, cache.layers, strict=True):
+
+    @jax.jit  # traced once for all layers
+    def block(x_BND: jax.Array, layer: Params, prefix: KeysValues) -> tuple[jax.Array, KeysValues]:
         query_HNK, key_HNK, value_HNK = (part[0] for part in transformer.project(x_BND, layer))
         table_HR = layer["relative_bias"]
         to_prefix = _bias(table_HR, cache.length + depth_N, place_S, place_S < cache.length, config)
         to_own = _bias(table_HR, depth_N, depth_N, visible_NN, config)
         mixed_HNK = _attend(query_HNK, (*prefix, to_prefix), (key_HNK, value_HNK, to_own))
-        x_BND = transformer.close_block(x_BND, mixed_HNK[None], layer, config)
-        kept.append((key_HNK, value_HNK))
+        return transformer.close_block(x_BND, mixed_HNK[None], layer, config), (key_HNK, value_HNK)
+
+    x_BND = transformer.embedded(weights.top, tokens_N)[None]
+    kept = []
+    for layer, prefix in zip(weights.layers, cache.layers, strict=True):
+        x_BND, read_now = block(x_BND, layer, prefix)
+        kept.append(read_now)
     return transformer.rms_norm(x_BND[0], weights.top["norm_final"]), tuple(kept)
 
 
@@ -114,9 +137,9 @@ def extend_each(
     (C, N), T = tokens_CN.shape, own[0][0].shape[2]
     place_S, place_T = jnp.arange(cache.size), jnp.arange(T)
     after_CN = length_C[:, None] + depth_N
-    x_BXD = transformer.embedded(weights.top, tokens_CN.reshape(-1))[None]
-    kept = []
-    for layer, prefix, (keys_HCTK, values_HCTK) in zip(weights.layers, cache.layers, own, strict=True):
+
+    @jax.jit  # traced once for all layers
+    def block(x_BXD: jax.Array, layer: Params, prefix: KeysValues, said: KeysValues) -> tuple[jax.Array, KeysValues]:
         query_HXK, key_HXK, value_HXK = (part[0] for part in transformer.project(x_BXD, layer))
         key, value = (part.reshape(len(part), C, N, -1) for part in (key_HXK, value_HXK))
         table_HR = layer["relative_bias"]
@@ -126,10 +149,15 @@ def extend_each(
         to_prefix = to_prefix[:, after_CN.reshape(-1)]
         to_said = _bias(table_HR, after_CN, place_T, (place_T < length_C[:, None])[:, None], config)
         to_own = _bias(table_HR, depth_N, depth_N, visible_NN, config)[:, None]
-        parts = ((*prefix, to_prefix), (keys_HCTK, values_HCTK, to_said), (key, value, to_own))
+        parts = ((*prefix, to_prefix), (*said, to_said), (key, value, to_own))
         mixed_HXK = _attend(query_HXK, *parts)
-        x_BXD = transformer.close_block(x_BXD, mixed_HXK[None], layer, config)
-        kept.append((key, value))
+        return transformer.close_block(x_BXD, mixed_HXK[None], layer, config), (key, value)
+
+    x_BXD = transformer.embedded(weights.top, tokens_CN.reshape(-1))[None]
+    kept = []
+    for layer, prefix, said in zip(weights.layers, cache.layers, own, strict=True):
+        x_BXD, read_now = block(x_BXD, layer, prefix, said)
+        kept.append(read_now)
     return transformer.rms_norm(x_BXD[0], weights.top["norm_final"]).reshape(C, N, -1), tuple(kept)
 
 
