@@ -86,7 +86,13 @@ class Scheduler:
             self._waiting.extend(works)
             for _ in range(min(len(works), self._most_lanes - self._threads)):
                 self._threads += 1
-                threading.Thread(target=self._loop, name="openlamda-lane").start()
+                try:
+                    threading.Thread(target=self._loop, name="openlamda-lane").start()
+                except RuntimeError:  # the system has no more of them
+                    self._threads -= 1
+                    if not self._threads:
+                        self._waiting.clear()
+                        raise
         try:
             return [work.future.result() for work in works]
         finally:
