@@ -114,13 +114,12 @@ class Scheduler:
             self._run_lane(work)
 
     def _next(self, wanted: Callable[[Work], bool]) -> Work | None:
-        """The first that waits and is still wanted, if the lane wants it."""
-        while self._waiting:
-            error = self._waiting[0].over()
-            if error is None:
-                return self._waiting.popleft() if wanted(self._waiting[0]) else None
-            self._waiting.popleft().future.set_exception(error)
-        return None
+        """The first that waits, if the lane wants it; all that are not wanted any more are told so."""
+        for work in list(self._waiting):
+            if (error := work.over()) is not None:
+                self._waiting.remove(work)
+                work.future.set_exception(error)
+        return self._waiting.popleft() if self._waiting and wanted(self._waiting[0]) else None
 
     def _run_lane(self, work: Work) -> None:
         works = [work]
