@@ -131,10 +131,11 @@ class Scheduler:
                     works.remove(ended)
                     self._ends.append(time.monotonic())
                     ended.future.set_result(result)
-                for over in [work for work in works if work.over() is not None]:
-                    works.remove(over)
-                    lane.drop(over)
-                    over.future.set_exception(over.over())
+                for unwanted in list(works):
+                    if (error := unwanted.over()) is not None:
+                        works.remove(unwanted)
+                        unwanted.future.set_exception(error)
+                        lane.drop(unwanted)
                 while True:
                     with self._lock:
                         more = self._next(lane.fits)
