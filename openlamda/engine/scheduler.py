@@ -141,8 +141,12 @@ class Scheduler:
                         more = self._next(lane.fits)
                     if more is None:
                         break
-                    works.append(more)
-                    lane.join(more)
+                    try:
+                        lane.join(more)
+                    except Exception as error:  # its own; if it broke the lane, the next step tells the others
+                        more.future.set_exception(error)
+                    else:
+                        works.append(more)
             self._give_back(lane)
         except BaseException as error:  # the lane is not used again; who waits for it is told
             for work in works:
