@@ -29,7 +29,7 @@ class Group(NamedTuple):
 
     prefix: tuple[KeysValues, ...]  # [H, S, K] for each layer
     length: jax.Array  # int32[], of the prefix without its last token
-    text_S: jax.Array  # int32, the prefix's tokens with its last one
+    text: jax.Array  # int32[S + 1], the prefix's tokens with its last one
     key_P: jax.Array  # a random key for each candidate
     rules: Rules  # rows of P
     max_tokens: jax.Array  # int32[]
@@ -70,11 +70,11 @@ def empty_lane(config: ModelConfig, G: int, P: int, T: int, dtype: str) -> Lane:
 
 @jax.jit
 def make_group(
-    cache: Cache, text_S: ArrayLike, seed: ArrayLike, number_P: ArrayLike, rules: Rules, limits_3: ArrayLike
+    cache: Cache, text: ArrayLike, seed: ArrayLike, number_P: ArrayLike, rules: Rules, limits_3: ArrayLike
 ) -> Group:
     """The group of the candidates of these numbers; `limits_3`: max_tokens, block_ngram and context_block_ngram."""
     key_P = jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(jnp.asarray(number_P))
-    return Group(cache.layers, cache.length, jnp.asarray(text_S), key_P, rules, *jnp.asarray(limits_3))
+    return Group(cache.layers, cache.length, jnp.asarray(text), key_P, rules, *jnp.asarray(limits_3))
 
 
 @partial(jax.jit, static_argnames="G")
@@ -185,7 +185,7 @@ def advance(weights: Layered, groups: Group, lane: Lane, *, config: ModelConfig,
 def read(weights: Layered, groups: Group, lane: Lane, config: ModelConfig) -> tuple[jax.Array, tuple[KeysValues, ...]]:
     """Logits [R, V] after each candidate's last token, and all keys and values with those of that token."""
     G, P = lane.last_GP.shape
-    S, T = groups.text_S.shape[1], lane.tokens_GPT.shape[2]
+    S, T = groups.prefix[0][0].shape[2], lane.tokens_GPT.shape[2]
     place = lane.step % T
     count_G = lane.step - lane.start_G
     bucket_of = jnp.asarray(distance_buckets(config))
@@ -239,5 +239,5 @@ def repeated(groups: Group, lane: Lane, vocab_size: int) -> jax.Array:
     own_RT, count_R = lane.tokens_GPT.reshape(-1, T), lane.count_GP.reshape(-1)
     said = repeats(own_RT, count_R, own_RT, count_R, rows(groups.block_ngram), vocab_size)
     sizes_R = rows(groups.context_block_ngram)
-    given = repeats(rows(groups.text_S), rows(groups.length + 1), own_RT, count_R, sizes_R, vocab_size)
+    given = repeats(rows(groups.text), rows(groups.length + 1), own_RT, count_R, sizes_R, vocab_size)
     return said | given

@@ -69,12 +69,11 @@ def group_of(
     cache: Cache, prefix: Tokens, sampling: Sampling, seed: int, number_P: np.ndarray, vocab_size: int
 ) -> Group:
     """The candidates of a seed with these numbers after `prefix`, of which `cache` holds all but the last token."""
-    text_S = np.zeros(cache.size, np.int32)
-    given = prefix[-len(text_S) :]
-    text_S[: len(given)] = given
+    text = np.zeros(cache.size + 1, np.int32)
+    text[: len(prefix)] = prefix
     limits = np.array((sampling.max_tokens, sampling.block_ngram, sampling.context_block_ngram), np.int32)
     rules = Rules.of([sampling] * len(number_P), vocab_size)
-    return drawing.make_group(cache, text_S, np.uint32(seed % 2**32), number_P, rules, limits)
+    return drawing.make_group(cache, text, np.uint32(seed % 2**32), number_P, rules, limits)
 
 
 class AnyLane(scheduler.Lane, Protocol):

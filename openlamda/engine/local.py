@@ -93,8 +93,10 @@ class LocalModel:
         self._at_once = lanes or (len(os.sched_getaffinity(0)) if on_cpu else 2)
         self._turns = threading.BoundedSemaphore(self._at_once)
         self._pool = ThreadPoolExecutor(self._at_once)
-        kept = Lanes(self._weights, config, self._dtype, groups or (1 if on_cpu else 16), self._turns)
-        self._scheduler = Scheduler(kept.take, kept.give_back, lanes=self._at_once, most_waiting=most_waiting)
+        self._lanes = Lanes(self._weights, config, self._dtype, groups or (1 if on_cpu else 16), self._turns)
+        self._scheduler = Scheduler(
+            self._lanes.take, self._lanes.give_back, lanes=self._at_once, most_waiting=most_waiting
+        )
 
     def within(self, limits: Limits) -> "LimitedModel":
         """The same model, for a request that is not wanted for ever."""

@@ -86,7 +86,13 @@ class Scheduler:
             self._waiting.extend(works)
             for _ in range(min(len(works), self._most_lanes - self._threads)):
                 self._threads += 1
-                threading.Thread(target=self._loop, name="openlamda-lane").start()
+                try:
+                    threading.Thread(target=self._loop, name="openlamda-lane").start()
+                except RuntimeError:  # the system has no more of them
+                    self._threads -= 1
+                    if not self._threads:
+                        self._waiting.clear()
+                        raise
         try:
             return [work.future.result() for work in works]
         finally:
@@ -108,13 +114,12 @@ class Scheduler:
             self._run_lane(work)
 
     def _next(self, wanted: Callable[[Work], bool]) -> Work | None:
-        """The first that waits and is still wanted, if the lane wants it."""
-        while self._waiting:
-            error = self._waiting[0].over()
-            if error is None:
-                return self._waiting.popleft() if wanted(self._waiting[0]) else None
-            self._waiting.popleft().future.set_exception(error)
-        return None
+        """The first that waits, if the lane wants it; all that are not wanted any more are told so."""
+        for work in list(self._waiting):
+            if (error := work.over()) is not None:
+                self._waiting.remove(work)
+                work.future.set_exception(error)
+        return self._waiting.popleft() if self._waiting and wanted(self._waiting[0]) else None
 
     def _run_lane(self, work: Work) -> None:
         works = [work]
@@ -126,17 +131,22 @@ class Scheduler:
                     works.remove(ended)
                     self._ends.append(time.monotonic())
                     ended.future.set_result(result)
-                for over in [work for work in works if work.over() is not None]:
-                    works.remove(over)
-                    lane.drop(over)
-                    over.future.set_exception(over.over())
+                for unwanted in list(works):
+                    if (error := unwanted.over()) is not None:
+                        works.remove(unwanted)
+                        unwanted.future.set_exception(error)
+                        lane.drop(unwanted)
                 while True:
                     with self._lock:
                         more = self._next(lane.fits)
                     if more is None:
                         break
-                    works.append(more)
-                    lane.join(more)
+                    try:
+                        lane.join(more)
+                    except Exception as error:  # its own; if it broke the lane, the next step tells the others
+                        more.future.set_exception(error)
+                    else:
+                        works.append(more)
             self._give_back(lane)
         except BaseException as error:  # the lane is not used again; who waits for it is told
             for work in works:
