@@ -122,7 +122,7 @@ class Scheduler:
         return self._waiting.popleft() if self._waiting and wanted(self._waiting[0]) else None
 
     def _run_lane(self, work: Work) -> None:
-        works = [work]
+        works, sound = [work], True
         try:
             lane = self._take(work)
             lane.join(work)
@@ -136,18 +136,19 @@ class Scheduler:
                         works.remove(unwanted)
                         unwanted.future.set_exception(error)
                         lane.drop(unwanted)
-                while True:
+                while sound:
                     with self._lock:
                         more = self._next(lane.fits)
                     if more is None:
                         break
                     try:
                         lane.join(more)
+                        works.append(more)
                     except Exception as error:  # its own; if it broke the lane, the next step tells the others
                         more.future.set_exception(error)
-                    else:
-                        works.append(more)
-            self._give_back(lane)
+                        sound = False
+            if sound:
+                self._give_back(lane)
         except BaseException as error:  # the lane is not used again; who waits for it is told
             for work in works:
                 work.future.set_exception(error)
