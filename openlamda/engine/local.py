@@ -117,7 +117,7 @@ class LocalModel:
             (found,) = self._scheduler.run([Search(cache, prefix, n, sampling)], limits)
             return found
         # a lane draws few candidates quicker than many, but many lanes have to be free
-        size = min(CANDIDATES[-1], -(-n // self._at_once) if self._scheduler.idle else n)
+        size = max(1, min(CANDIDATES[-1], -(-n // self._at_once) if self._scheduler.idle else n))
         draws = [Draw(cache, prefix, min(size, n - start), start, sampling, seed) for start in range(0, n, size)]
         parts: list[Drawn] = self._scheduler.run(draws, limits)
         with self._lock:
