@@ -156,7 +156,7 @@ class LocalModel:
         with self._lock:
             parts = self._drawn.get(prefix) or []
         known = {reply: part for part in parts for reply in part.place}
-        if all(reply in known for reply in replies):
+        if all(questions) and all(reply in known for reply in replies):  # only what is asked after them is read
             wanted = [part for part in parts if any(known[reply] is part for reply in replies)]
             rated = self._pool.map(lambda part: self._rate_drawn(cache, part, questions, yes, no), wanted)
             gaps = {reply: row for part in rated for reply, row in part.items()}
