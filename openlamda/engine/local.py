@@ -46,6 +46,11 @@ def keep_compiled() -> None:
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
 
 
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class Read(NamedTuple):
     """Continuations of a prefix that the model has read."""
 
@@ -90,7 +95,7 @@ class LocalModel:
         self._prefixes: Prefixes[jax.Array] = Prefixes(max(1, cache_bytes // 3 // (BLOCK * token_bytes)))
         self._caches: Recent[Tokens, Cache] = Recent(cache_bytes // 3)
         self._drawn: Recent[Tokens, list[Read]] = Recent(cache_bytes // 3)
-        self._at_once = lanes or (len(os.sched_getaffinity(0)) if on_cpu else 2)
+        self._at_once = lanes or (cores() if on_cpu else 2)
         self._turns = threading.BoundedSemaphore(self._at_once)
         self._pool = ThreadPoolExecutor(self._at_once)
         self._lanes = Lanes(self._weights, config, self._dtype, groups or (1 if on_cpu else 16), self._turns)
@@ -117,7 +122,8 @@ class LocalModel:
             (found,) = self._scheduler.run([Search(cache, prefix, n, sampling)], limits)
             return found
         # a lane draws few candidates quicker than many, but many lanes have to be free
-        size = max(1, min(CANDIDATES[-1], -(-n // self._at_once) if self._scheduler.idle else n))
+        size = -(-n // self._at_once) if self._scheduler.idle else n
+        size = min(max(size, CANDIDATES[0]), CANDIDATES[-1])
         draws = [Draw(cache, prefix, min(size, n - start), start, sampling, seed) for start in range(0, n, size)]
         parts: list[Drawn] = self._scheduler.run(draws, limits)
         with self._lock:
