@@ -34,7 +34,7 @@ class ModelConfig:
 
 
 PRESETS = {
-    # ships in the package: two CPU cores train it in an hour or two and answer in under two seconds
+    # ships in the package: two CPU cores train it in an hour or two and answer in a tenth of a second
     "nano": ModelConfig(num_layers=4, d_model=128, num_heads=4, d_head=64, d_ff=1024, vocab_size=4096),
     "2b": ModelConfig(num_layers=10, d_model=2560, num_heads=40, d_ff=20_480),  # 2,179,138,560 weights
     "8b": ModelConfig(num_layers=16, d_model=4096, num_heads=64, d_ff=32_768),  # 8,721,174,528 weights
