@@ -60,6 +60,11 @@ def wait_until_idle(model):
         time.sleep(0.001)
 
 
+def idle_stages(model):
+    wait_until_idle(model)
+    return [stage for lane in model._lanes._idle if isinstance(lane, lanes.Lane) for stage in lane._stages]
+
+
 def assert_same(candidates, expected):
     assert [(one.tokens, one.finished) for one in candidates] == [(one.tokens, one.finished) for one in expected]
     np.testing.assert_allclose([one.logprob for one in candidates], [one.logprob for one in expected], atol=1e-3)
@@ -159,9 +164,8 @@ def test_those_who_are_cancelled_half_way_change_nothing_for_others(alone, compa
             assert candidates is None and steps[number] == 2 + number % 3
         else:
             assert_same(candidates, alone(some(number, 20), 4, sampling, number))
-    wait_until_idle(model)
-    for lane in model._lanes._idle:  # nobody is drawn on for nobody
-        assert not lane._stages[0].lane.drawing_GP.any()
+    for stage in idle_stages(model):  # nobody is drawn on for nobody
+        assert not stage.lane.drawing_GP.any()
 
 
 def test_limits_hold_for_all_that_a_model_does():
@@ -188,18 +192,17 @@ def test_memory_is_bounded():
     before, most = bytes_of(jax.live_arrays()), 2**20
     model = LocalModel(PARAMS, TINY, groups=1, lanes=2, cache_bytes=most)
     for number, request in enumerate(request for seed in (3, 4, 5) for request in requests(seed, 16)):
-        prefix, *rest = request
+        prefix, n, sampling, seed = request
         prefix += some(number, 40)
-        model.rate(prefix, [candidate.tokens for candidate in model.sample(prefix, *rest)][:4], QUESTIONS, 2, 3)
+        replies = [candidate.tokens for candidate in model.sample(prefix, n, sampling, seed)]
+        model.rate(prefix, replies[:4], QUESTIONS, 2, 3)
     assert len(model._prefixes) <= model._prefixes.most <= most // 3 // (16 * 512)  # a token has 512 bytes
     caches = [cache.layers for cache, _ in model._caches._kept.values()]
     drawn = [part.own for parts, _ in model._drawn._kept.values() for part in parts]
     for kept in (caches, drawn):
         assert most // 9 < bytes_of(kept) <= most // 3
-    wait_until_idle(model)
-    idle = model._lanes._idle
-    assert len(idle) <= lanes.KEPT
-    of_lanes = bytes_of([(stage.groups, stage.lane) for lane in idle for stage in lane._stages])
+    assert len(model._lanes._idle) <= lanes.KEPT
+    of_lanes = bytes_of([(stage.groups, stage.lane) for stage in idle_stages(model)])
     gc.collect()
     held = bytes_of([caches, drawn, model._weights]) + of_lanes + len(model._prefixes) * 16 * 512
     assert bytes_of(jax.live_arrays()) - before < held + 2**15  # and nothing else is held

@@ -15,7 +15,7 @@ from openlamda.engine.base import Cancelled, Limits, Overloaded
 from openlamda.engine.scheduler import Scheduler, Work
 
 PATIENCE = 300  # seconds, where something never comes
-FOREVER = 10**9
+FOREVER = 10**7  # steps, some ten seconds and more
 NO_LIMITS = Limits()
 
 
