@@ -117,6 +117,7 @@ class LocalModel:
         """
         if sampling.beams and n > sampling.beams:
             raise ValueError(f"n: {n}, expected at most as many as beams, {sampling.beams}")
+        self._scheduler.check(limits)
         cache = self._read(prefix[:-1])
         if sampling.beams:
             (found,) = self._scheduler.run([Search(cache, prefix, n, sampling)], limits)

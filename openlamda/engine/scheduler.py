@@ -81,8 +81,7 @@ class Scheduler:
         limits.check()
         works = [Work(request, limits) for request in requests]
         with self._lock:
-            if self._waiting and len(self._waiting) + len(works) > self._most_waiting:
-                raise Overloaded(len(self._waiting), self._seconds_to_wait())
+            self._refuse_if_full(len(works))
             self._waiting.extend(works)
             for _ in range(min(len(works), self._most_lanes - self._threads)):
                 self._threads += 1
@@ -98,6 +97,16 @@ class Scheduler:
         finally:
             for work in works:
                 work.abandoned = True  # after an error or an interrupt the others need not end
+
+    def check(self, limits: Limits) -> None:
+        """Raises what `run` would raise at once for one request; whoever has work to do before it may ask first."""
+        limits.check()
+        with self._lock:
+            self._refuse_if_full(1)
+
+    def _refuse_if_full(self, more: int) -> None:
+        if self._waiting and len(self._waiting) + more > self._most_waiting:
+            raise Overloaded(len(self._waiting), self._seconds_to_wait())
 
     def _seconds_to_wait(self) -> float:
         ends = list(self._ends)
