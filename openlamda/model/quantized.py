@@ -6,12 +6,15 @@ multiply by s last (products.py). Norms and biases are never int8. Axes: L layer
 """
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from openlamda.model import adapters
+from openlamda.model.config import ModelConfig
+from openlamda.model.params import table
 
 SCALE = ".scale"
 SUMMED = {"embed": 1, **adapters.SUMMED}
@@ -19,11 +22,19 @@ SUMMED = {"embed": 1, **adapters.SUMMED}
 SMALLEST = 1e-30  # scale, so that outputs of zeros have one
 
 Array = jax.Array | np.ndarray
+Axis = TypeVar("Axis")
 
 
-def scale_shape(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of a weight's scales."""
+def scale_shape(name: str, shape: tuple[Axis, ...]) -> tuple[Axis, ...]:
+    """The shape of a weight's scales by the weight's; or their axes by its axes."""
     return shape[:1] + shape[1 + SUMMED[name] :]
+
+
+def axes_of(name: str, config: ModelConfig) -> tuple[str | None, ...]:
+    """The axes of a weight, or of a weight's scales."""
+    weight = name.removesuffix(SCALE)
+    axes = table(config)[weight].axes
+    return axes if weight == name else scale_shape(weight, axes)
 
 
 def quantize(params: Mapping[str, Array]) -> dict[str, Array]:
@@ -48,7 +59,7 @@ def dequantize(params: Mapping[str, Array]) -> dict[str, Array]:
     return new
 
 
-def compute_dtype(params: Mapping[str, Array]) -> np.dtype:
+def compute_dtype(params: Mapping[str, Array | jax.ShapeDtypeStruct]) -> np.dtype:
     """What activations and caches are: the embedding's dtype, or where that is int8, the final norm's."""
     return params["norm_final" if "embed" + SCALE in params else "embed"].dtype
 

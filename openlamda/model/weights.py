@@ -6,15 +6,16 @@ Read and written atomically; no pickle.
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import msgspec
 import numpy as np
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
@@ -24,6 +25,7 @@ from openlamda.model.params import Params, table
 from openlamda.model.quantized import SCALE, SUMMED, compute_dtype, dequantize, quantize, scale_shape
 
 FLOATS, INT8 = ("F32", "BF16"), "I8"  # as safetensors names them
+DTYPES = {"F32": jnp.float32, "BF16": jnp.bfloat16, "I8": jnp.int8}
 
 
 def save(
@@ -59,21 +61,61 @@ def load_config(directory: Path) -> ModelConfig:
         raise UserError(f"{path}: {error}") from None
 
 
-def read(directory: Path) -> tuple[dict[str, np.ndarray], ModelConfig]:
-    """All weights as they are stored, int8 ones with their scales, and their shape.
+class Stored(Mapping[str, np.ndarray]):
+    """The weights of a model directory, read from the disk when they are asked for, and their shape.
 
-    Raises UserError where one is missing, surplus, of another shape or dtype.
+    int8 ones stay int8, with float32 scales; all others become `dtype`, if one is given. `kinds` tells shape and dtype
+    of each without reading it. Raises UserError where one is missing, surplus, of another shape or dtype.
     """
-    config = load_config(directory)
-    path = directory / "model.safetensors"
-    try:
-        with safe_open(path, "numpy") as file:
-            stored = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
-            found = {name: (tuple(part.get_shape()), part.get_dtype()) for name, part in stored.items()}
-            _check(path, found, config)
-            return {name: file.get_tensor(name) for name in found}, config
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{path}: {error}") from None
+
+    def __init__(self, directory: Path, dtype: DTypeLike | None = None):
+        self.config = load_config(directory)
+        self._path = directory / "model.safetensors"
+        with self._open() as file:
+            parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            found = {name: (tuple(part.get_shape()), part.get_dtype()) for name, part in parts.items()}
+        _check(self._path, found, self.config)
+        self.kinds: dict[str, jax.ShapeDtypeStruct] = {}
+        for name, (shape, stored) in found.items():
+            kept = dtype is None or stored == INT8 or name.endswith(SCALE)
+            self.kinds[name] = jax.ShapeDtypeStruct(shape, DTYPES[stored] if kept else dtype)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self.kinds:
+            raise KeyError(name)
+        with self._open() as file:
+            return file.get_tensor(name).astype(self.kinds[name].dtype, copy=False)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.kinds)
+
+    def __len__(self) -> int:
+        return len(self.kinds)
+
+    @contextmanager
+    def _open(self) -> Iterator[Any]:
+        try:
+            with safe_open(self._path, "numpy") as file:
+                yield file
+        except (OSError, SafetensorError) as error:
+            raise UserError(f"{self._path}: {error}") from None
+
+
+def stored(directory: Path, dtype: Literal["float32", "bfloat16"] | None = None) -> Stored:
+    """The weights of a model directory as a model computes with them, not yet read.
+
+    int8 weights stay int8, with float32 scales; all others become `dtype`, and the model computes in that. None:
+    float32 on a CPU, which multiplies that faster, elsewhere what is stored.
+    """
+    if dtype is None and jax.default_backend() == "cpu":
+        dtype = "float32"
+    return Stored(directory, dtype or compute_dtype(Stored(directory).kinds))
+
+
+def read(directory: Path) -> tuple[dict[str, np.ndarray], ModelConfig]:
+    """All weights as they are stored, and their shape. Raises UserError as `Stored` does."""
+    found = Stored(directory)
+    return dict(found), found.config
 
 
 def _check(path: Path, found: Mapping[str, tuple[tuple[int, ...], str]], config: ModelConfig) -> None:
@@ -93,18 +135,9 @@ def _check(path: Path, found: Mapping[str, tuple[tuple[int, ...], str]], config:
 
 
 def load(directory: Path, dtype: Literal["float32", "bfloat16"] | None = None) -> tuple[Params, ModelConfig]:
-    """All weights, and their shape. Raises UserError as `read` does.
-
-    int8 weights stay int8, with float32 scales; all others become `dtype`, and the model computes in that. None:
-    float32 on a CPU, which multiplies that faster, elsewhere what is stored.
-    """
-    arrays, config = read(directory)
-    wanted = dtype or ("float32" if jax.default_backend() == "cpu" else compute_dtype(arrays))
-    params = {}
-    for name, array in arrays.items():
-        kept = array.dtype == np.int8 or name.endswith(SCALE)
-        params[name] = jnp.asarray(array, None if kept else wanted)
-    return params, config
+    """All weights as `stored` has them, and their shape. Raises UserError as `Stored` does."""
+    found = stored(directory, dtype)
+    return {name: jnp.asarray(array) for name, array in found.items()}, found.config
 
 
 def load_float32(directory: Path) -> tuple[Params, ModelConfig]:
