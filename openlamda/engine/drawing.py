@@ -11,15 +11,17 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 from jax.typing import ArrayLike
 
-from openlamda.engine.layered import Layered
+from openlamda.engine.layered import Layered, whole
 from openlamda.engine.reading import Cache, KeysValues
 from openlamda.engine.sampling import TRIES, Rules, choose, logprob_of, repeats, stops
 from openlamda.model import transformer
 from openlamda.model.attention import HIDDEN, distance_buckets
 from openlamda.model.config import ModelConfig
 from openlamda.model.params import Params
+from openlamda.model.sharding import decode_sharding
 
 STEPS = 8  # at most, of one call
 
@@ -51,10 +53,12 @@ class Lane(NamedTuple):
     own: tuple[KeysValues, ...]
 
 
-@partial(jax.jit, static_argnames=("config", "G", "P", "T", "dtype"))
-def empty_lane(config: ModelConfig, G: int, P: int, T: int, dtype: str) -> Lane:
-    """A lane in which nothing is drawn."""
+@partial(jax.jit, static_argnames=("config", "G", "P", "T", "dtype", "mesh"))
+def empty_lane(config: ModelConfig, G: int, P: int, T: int, dtype: str, mesh: Mesh | None = None) -> Lane:
+    """A lane in which nothing is drawn; on a mesh heads are split."""
     none_GP, nothing = jnp.zeros((G, P), jnp.int32), jnp.zeros((G, config.num_heads, P, T, config.d_head), dtype)
+    if mesh is not None:
+        nothing = jax.lax.with_sharding_constraint(nothing, decode_sharding(mesh, (None, "heads")))
     return Lane(
         step=jnp.int32(0),
         start_G=jnp.zeros(G, jnp.int32),
@@ -174,8 +178,8 @@ def advance(weights: Layered, groups: Group, lane: Lane, *, config: ModelConfig,
         )
         return n + 1, lane
 
-    # groups and heads as one axis X: with an axis of one group, XLA copies all keys and values at every step
-    merged = lane._replace(own=jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), lane.own))
+    # X: heads, of groups if there are several: with an axis of one group, XLA copies all keys and values at every step
+    merged = lane._replace(own=jax.tree.map(lambda x: x[0] if len(x) == 1 else x, lane.own))
     _, after = jax.lax.while_loop(
         lambda state: (state[1].step < end) & jnp.any(state[1].drawing_GP), step, (jnp.int32(0), merged)
     )
@@ -200,23 +204,23 @@ def read(weights: Layered, groups: Group, lane: Lane, config: ModelConfig) -> tu
     def block(x_GPD: jax.Array, layer: Params, prefix: KeysValues, own: KeysValues) -> tuple[jax.Array, KeysValues]:
         query, key, value = transformer.project(x_GPD, layer)  # [G, H, P, K]
         keys_XPTK, values_XPTK = (
-            jax.lax.dynamic_update_slice(old, new.reshape(-1, P, 1, new.shape[-1]), (0, 0, place, 0))
+            jax.lax.dynamic_update_slice_in_dim(old, new.reshape(*old.shape[:-2], 1, -1), place, axis=-2)
             for old, new in zip(own, (key, value), strict=True)
         )
         table_HR = layer["relative_bias"]
         bias_GHS = jnp.where(seen_GS[:, None], table_HR[:, bucket_GS].swapaxes(0, 1), HIDDEN)
         bias_GHT = jnp.where(seen_GT[:, None], table_HR[:, bucket_T], HIDDEN)
         to_prefix = jnp.einsum("ghpk,ghsk->ghps", query, prefix[0], preferred_element_type=jnp.float32)
-        query_XPK = query.reshape(-1, *query.shape[2:])
-        to_own = jnp.einsum("xpk,xptk->xpt", query_XPK, keys_XPTK, preferred_element_type=jnp.float32)
+        query_XPK = query.reshape(*keys_XPTK.shape[:-2], -1)
+        to_own = jnp.einsum("...pk,...ptk->...pt", query_XPK, keys_XPTK, preferred_element_type=jnp.float32)
         to_prefix = to_prefix + bias_GHS[:, :, None]
         to_own = to_own.reshape(*query.shape[:3], T) + bias_GHT[:, :, None]
         most_GHP1 = jnp.maximum(to_prefix.max(-1, keepdims=True), to_own.max(-1, keepdims=True))
         of_prefix, of_own = jnp.exp(to_prefix - most_GHP1), jnp.exp(to_own - most_GHP1)
         total_GHP1 = of_prefix.sum(-1, keepdims=True) + of_own.sum(-1, keepdims=True)
         mixed = jnp.einsum("ghps,ghsk->ghpk", of_prefix.astype(value.dtype), prefix[1])
-        of_own_XPT = of_own.astype(value.dtype).reshape(-1, P, T)
-        mixed += jnp.einsum("xpt,xptk->xpk", of_own_XPT, values_XPTK).reshape(mixed.shape)
+        of_own_XPT = of_own.astype(value.dtype).reshape(*values_XPTK.shape[:-2], T)
+        mixed += jnp.einsum("...pt,...ptk->...pk", of_own_XPT, values_XPTK).reshape(mixed.shape)
         x_GPD = transformer.close_block(x_GPD, (mixed / total_GHP1).astype(value.dtype), layer, config)
         return x_GPD, (keys_XPTK, values_XPTK)
 
@@ -226,7 +230,7 @@ def read(weights: Layered, groups: Group, lane: Lane, config: ModelConfig) -> tu
         x_GPD, own = block(x_GPD, layer, prefix, own)
         written.append(own)
     hidden_RD = transformer.rms_norm(x_GPD, weights.top["norm_final"]).reshape(G * P, -1)
-    return transformer.logits(weights.top, hidden_RD), tuple(written)
+    return whole(transformer.logits(weights.top, hidden_RD), weights, None, "vocab"), tuple(written)
 
 
 def repeated(groups: Group, lane: Lane, vocab_size: int) -> jax.Array:

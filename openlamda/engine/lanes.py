@@ -85,9 +85,17 @@ class AnyLane(scheduler.Lane, Protocol):
 class Lanes:
     """The lanes of one model that are not in use. `groups`: how many groups share a lane."""
 
-    def __init__(self, weights: Layered, config: ModelConfig, dtype: str, groups: int, turns: AbstractContextManager):
+    def __init__(
+        self,
+        weights: Layered,
+        config: ModelConfig,
+        dtype: str,
+        groups: int,
+        turns: AbstractContextManager,
+        kept: int = KEPT,
+    ):
         self.weights, self.config, self.dtype, self.groups, self.turns = weights, config, dtype, groups, turns
-        self._idle: deque[AnyLane] = deque(maxlen=KEPT)
+        self._idle: deque[AnyLane] = deque(maxlen=kept)
 
     def take(self, work: Work) -> AnyLane:
         """An empty lane that fits the work."""
@@ -126,7 +134,8 @@ class Lane:
         group = group_of(draw.cache, draw.prefix, draw.sampling, draw.seed, number_P, vocab_size)
         if not self._stages:
             G = len(self._works)
-            lane = drawing.empty_lane(self._all.config, G, self._P, self._T, self._all.dtype)
+            mesh = self._all.weights.mesh
+            lane = drawing.empty_lane(self._all.config, G, self._P, self._T, self._all.dtype, mesh)
             self._stages = [_Stage(drawing.repeat(group, G), lane)]
         (stage,) = self._stages
         last, wanted = np.int32(draw.prefix[-1]), np.int32(draw.n)

@@ -1,12 +1,20 @@
-"""Weights as the engine reads them: layer by layer, so that no layer is copied out of a stack at every step."""
+"""Weights as the engine reads them: layer by layer, so that no layer is copied out of a stack at every step; on one
+device, or split over several (model/sharding.py, DECODE). What is computed with them, the compiler splits as they are.
+"""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
 
-from openlamda.model import transformer
 from openlamda.model.config import ModelConfig
 from openlamda.model.params import Params
+from openlamda.model.quantized import axes_of
+from openlamda.model.sharding import decode_sharding
+from openlamda.model.transformer import LAYER_WEIGHTS
 
 
 class Layered(NamedTuple):
@@ -15,11 +23,41 @@ class Layered(NamedTuple):
     top: Params
     layers: tuple[Params, ...]
 
+    @property
+    def mesh(self) -> Mesh | None:
+        """The devices that they are split over, if there are several; not within a computation."""
+        mesh = getattr(self.top["embed"].sharding, "mesh", None)
+        return mesh if isinstance(mesh, Mesh) else None
 
-def layered(params: Params, config: ModelConfig) -> Layered:
-    """The weights of a model, its layers apart; a shared bias table belongs to each of them."""
-    stacked = transformer.layers(params)
-    layers = [jax.tree.map(lambda weight, n=n: weight[n], stacked) for n in range(config.num_layers)]
-    top = {name: weight for name, weight in params.items() if name not in stacked}
-    layers = [{**layer, "relative_bias": transformer.layer_bias(params, layer)} for layer in layers]
+
+def layered(params: Mapping[str, jax.Array | np.ndarray], config: ModelConfig, mesh: Mesh | None = None) -> Layered:
+    """The weights of a model, its layers apart; a shared bias table belongs to each of them.
+
+    Weights are taken one after another, so that they need not be in memory together, and of what the host has a device
+    gets no more than its part.
+    """
+
+    def put(weight: jax.Array | np.ndarray, axes: tuple[str | None, ...]) -> jax.Array:
+        return jnp.asarray(weight) if mesh is None else jax.device_put(weight, decode_sharding(mesh, axes))
+
+    top: Params = {}
+    layers: list[Params] = [{} for _ in range(config.num_layers)]
+    for name, weight in params.items():
+        axes = () if mesh is None else axes_of(name, config)
+        if name.split(".")[0] in LAYER_WEIGHTS or (name, config.relative_bias) == ("relative_bias", "per_layer"):
+            for n, layer in enumerate(layers):
+                layer[name] = put(weight[n], axes[1:])
+        else:
+            top[name] = put(weight, axes)
+    if "relative_bias" in top:
+        layers = [{**layer, "relative_bias": top["relative_bias"][0]} for layer in layers]
     return Layered(top, tuple(layers))
+
+
+def whole(x: jax.Array, weights: Layered, *axes: str | None) -> jax.Array:
+    """`x` within a computation that makes it split by its axes, as the weights are, then whole on each device."""
+    mesh = jax.typeof(weights.top["embed"]).sharding.mesh
+    if mesh.empty:
+        return x
+    parts = jax.lax.with_sharding_constraint(x, decode_sharding(mesh, axes))  # else a weight might be made whole
+    return jax.lax.with_sharding_constraint(parts, decode_sharding(mesh, ()))

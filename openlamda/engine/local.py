@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from openlamda.engine import bulk
 from openlamda.engine.base import Candidate, Limits, Sampling, TextTree, Tokens
-from openlamda.engine.lanes import CANDIDATES, Draw, Drawn, Lanes, padded_size
-from openlamda.engine.layered import layered
+from openlamda.engine.lanes import CANDIDATES, KEPT, Draw, Drawn, Lanes, padded_size
+from openlamda.engine.layered import Layered, layered
 from openlamda.engine.prefixes import BLOCK, Prefixes
 from openlamda.engine.reading import Cache, KeysValues, extend, extend_each, gaps_of, join_blocks, logprobs_of, read
 from openlamda.engine.recent import Recent
@@ -32,7 +33,17 @@ SIZES = (256, 512, 1024, 2048, 4096, 8192, 16384)  # of prefixes
 READ = (16, 64, 256)  # tokens of a prefix read at once
 TREES = (16, 64, 128, 256, 512, 1024)  # tokens of all continuations together
 NODES = (4, 5, 8, 64)  # tokens of the questions after each reply
+CACHE_BYTES = 2**28
 NO_LIMITS = Limits()
+
+
+def usual_lanes(mesh: Mesh | None = None) -> tuple[int, int]:
+    """How many groups are drawn in one step, and how many computations are under way: on a CPU one, and the number of
+    cores; elsewhere 16 and two. One, where it is split over devices.
+    """
+    on_cpu = jax.default_backend() == "cpu"
+    at_once = cores() if on_cpu else 2
+    return 1 if on_cpu else 16, 1 if mesh else at_once
 
 
 def keep_compiled() -> None:
@@ -71,34 +82,38 @@ class LocalModel:
     """Weights and their shape, and what was read with them lately.
 
     `cache_bytes`: for keys and values of prefixes and of drawn candidates, three shares alike. `groups`: how many
-    groups are drawn in one step, `lanes`: how many steps or other computations are under way; by default one and the
-    number of cores on a CPU, 16 and two elsewhere. `most_waiting`: how many requests may wait.
+    groups are drawn in one step, `lanes`: how many steps or other computations are under way; by default `usual_lanes`.
+    `idle_lanes`: how many lanes are kept for later requests of their shape. `most_waiting`: how many requests may wait.
+
+    Weights that lie split over several devices (layered.py) stay there, and all is computed there, one computation
+    after another: each device has to meet what they exchange in the same order.
     """
 
     def __init__(
         self,
-        params: Params,
+        params: Params | Layered,
         config: ModelConfig,
         *,
-        cache_bytes: int = 2**28,
+        cache_bytes: int = CACHE_BYTES,
         groups: int | None = None,
         lanes: int | None = None,
+        idle_lanes: int = KEPT,
         most_waiting: int = 256,
     ):
-        on_cpu = jax.default_backend() == "cpu"
         self.config = config
-        self._weights = layered(params, config)
-        self._dtype = str(compute_dtype(params))
+        self._weights = params if isinstance(params, Layered) else layered(params, config)
+        self._dtype = str(compute_dtype(self._weights.top))
         token_bytes = 2 * config.num_layers * config.num_heads * config.d_head * jnp.dtype(self._dtype).itemsize
         self._no_block = jnp.zeros((config.num_layers, 2, config.num_heads, BLOCK, config.d_head), self._dtype)
         self._lock = threading.Lock()
         self._prefixes: Prefixes[jax.Array] = Prefixes(max(1, cache_bytes // 3 // (BLOCK * token_bytes)))
         self._caches: Recent[Tokens, Cache] = Recent(cache_bytes // 3)
         self._drawn: Recent[Tokens, list[Read]] = Recent(cache_bytes // 3)
-        self._at_once = lanes or (cores() if on_cpu else 2)
+        usual = usual_lanes(self._weights.mesh)
+        self._at_once = 1 if self._weights.mesh else lanes or usual[1]
         self._turns = threading.BoundedSemaphore(self._at_once)
         self._pool = ThreadPoolExecutor(self._at_once)
-        self._lanes = Lanes(self._weights, config, self._dtype, groups or (1 if on_cpu else 16), self._turns)
+        self._lanes = Lanes(self._weights, config, self._dtype, groups or usual[0], self._turns, idle_lanes)
         self._scheduler = Scheduler(
             self._lanes.take, self._lanes.give_back, lanes=self._at_once, most_waiting=most_waiting
         )
@@ -194,7 +209,8 @@ class LocalModel:
         self, trees: Sequence[TextTree], questions: Sequence[Tokens], yes: int, no: int, batch_rows: int
     ) -> Sequence[Sequence[float]]:
         """The gap of `yes` and `no` for each branch and question (engine/bulk.py)."""
-        return bulk.rate_all(self._weights, self.config, trees, questions, yes, no, batch_rows).tolist()
+        with self._turns:
+            return bulk.rate_all(self._weights, self.config, trees, questions, yes, no, batch_rows).tolist()
 
     def _read(self, prefix: Tokens) -> Cache:
         """The prefix's keys and values: kept ones, and what follows them read now."""

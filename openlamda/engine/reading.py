@@ -202,5 +202,5 @@ def logprobs_of(weights: Layered, hidden_ND: jax.Array, node_P: jax.Array, token
 @jax.jit
 def gaps_of(top: Params, hidden_XD: jax.Array, yes: jax.Array, no: jax.Array) -> jax.Array:
     """Logit of token `yes` less that of `no` as the next token, [...] for hidden states [..., D]."""
-    yes_D, no_D = (transformer.embedded(top, token).astype(jnp.float32) for token in (yes, no))
+    yes_D, no_D = transformer.embedded(top, jnp.stack([yes, no])).astype(jnp.float32)  # split, one row would need all
     return jnp.einsum("...d,d->...", hidden_XD, (yes_D - no_D) * hidden_XD.shape[-1] ** -0.5)

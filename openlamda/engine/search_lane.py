@@ -53,7 +53,8 @@ class SearchLane:
         seed = 0  # nothing is drawn with it
         group = group_of(search.cache, search.prefix, search.sampling, seed, np.arange(B), config.vocab_size)
         self._group = repeat(group, 1)
-        self._state = searching.begin(config, B, self._T, self._all.dtype, np.int32(search.prefix[-1]))
+        last, mesh = np.int32(search.prefix[-1]), self._all.weights.mesh
+        self._state = searching.begin(config, B, self._T, self._all.dtype, last, mesh)
         self._work = work
 
     def step(self) -> list[tuple[Work, list[Candidate]]]:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
 from openlamda.engine import beam, drawing
 from openlamda.engine.beam import Beams
@@ -31,10 +32,10 @@ class State(NamedTuple):
     lane: drawing.Lane
 
 
-@partial(jax.jit, static_argnames=("config", "B", "T", "dtype"))
-def begin(config: ModelConfig, B: int, T: int, dtype: str, last: jax.Array) -> State:
-    """A search in which nothing is said after `last`."""
-    lane = drawing.empty_lane(config, 1, B, T, dtype)
+@partial(jax.jit, static_argnames=("config", "B", "T", "dtype", "mesh"))
+def begin(config: ModelConfig, B: int, T: int, dtype: str, last: jax.Array, mesh: Mesh | None = None) -> State:
+    """A search in which nothing is said after `last`; on a mesh heads are split."""
+    lane = drawing.empty_lane(config, 1, B, T, dtype, mesh)
     own = jax.tree.map(lambda x_GHBTK: x_GHBTK[0], lane.own)
     return State(beam.start(B, B, T), lane._replace(last_GP=jnp.full((1, B), last), own=own))
 

@@ -3,6 +3,9 @@
 The mesh is `replica x data x model`, in JAX's explicit mode: weights and optimizer state are split over data and model,
 batches over replica and data, sequences over model between blocks, heads and feed-forward over model inside them. Each
 function here hands its array on unchanged where no mesh is set (`jax.set_mesh`), so one device runs the same code.
+
+Inference sets no mesh: its weights lie on one in automatic mode (DECODE), and the compiler splits what is computed with
+them.
 """
 
 import math
@@ -12,15 +15,17 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType, Mesh, NamedSharding, get_abstract_mesh, get_mesh, reshard
+from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding, get_abstract_mesh, get_mesh, reshard
 from jax.sharding import PartitionSpec as P
 from jax.typing import ArrayLike
 
 from openlamda.errors import UserError
+from openlamda.model.config import ModelConfig
 
 MESH_AXES = ("replica", "data", "model")
 BATCH = ("replica", "data")
-RULES: dict[str | None, str | tuple[str, ...] | None] = {
+Rules = dict[str | None, str | tuple[str, ...] | None]
+RULES: Rules = {
     None: None,
     "batch": BATCH,
     "sequence": "model",  # between blocks only; attention needs it whole
@@ -29,6 +34,8 @@ RULES: dict[str | None, str | tuple[str, ...] | None] = {
     "ff": "model",
     "vocab": "model",
 }
+DECODE = {axis: None if axis in ("batch", "sequence", "embed") else where for axis, where in RULES.items()}
+"""Of inference: weights are whole along `embed`, and of sequences there is one token at a time."""
 
 
 def make_mesh(sizes: Mapping[str, int], devices: Sequence[Any] | None = None) -> Mesh:
@@ -45,6 +52,30 @@ def make_mesh(sizes: Mapping[str, int], devices: Sequence[Any] | None = None) ->
     )
 
 
+def decode_mesh(devices: int, config: ModelConfig) -> Mesh | None:
+    """The first devices of this host, to split a model over; None: one device, no mesh.
+
+    Raises UserError where there are fewer, or the heads, d_ff or vocabulary cannot be divided by their number.
+    """
+    here = jax.local_devices()
+    if not 1 <= devices <= len(here):
+        expected = "1" if len(here) == 1 else f"1 to {len(here)}"
+        raise UserError(f"devices: {devices}, expected {expected}: this host has {len(here)} ({here[0].platform})")
+    split = math.gcd(config.num_heads, config.d_ff, config.vocab_size)
+    if split % devices:
+        sizes = f"{config.num_heads} heads, d_ff {config.d_ff} and a vocabulary of {config.vocab_size}"
+        fit = " or ".join(str(n) for n in range(1, len(here) + 1) if split % n == 0)
+        raise UserError(f"devices: {devices} cannot share {sizes} alike, expected {fit}")
+    if devices == 1:
+        return None
+    return jax.make_mesh((devices,), ("model",), axis_types=(AxisType.Auto,), devices=here[:devices])
+
+
+def decode_sharding(mesh: Mesh | AbstractMesh, axes: Sequence[str | None]) -> NamedSharding:
+    """Where an array of inference lies, by its axes."""
+    return NamedSharding(mesh, spec(axes, DECODE))
+
+
 def on_mesh() -> bool:
     """Whether a mesh is set."""
     return not get_abstract_mesh().empty
@@ -56,9 +87,9 @@ def batch_shards() -> int:
     return math.prod(sizes.get(axis, 1) for axis in BATCH)
 
 
-def spec(axes: Sequence[str | None]) -> P:
+def spec(axes: Sequence[str | None], rules: Rules = RULES) -> P:
     """The PartitionSpec of an array by its axes."""
-    return P(*(RULES[axis] for axis in axes))
+    return P(*(rules[axis] for axis in axes))
 
 
 def put(x: ArrayLike, *axes: str | None) -> jax.Array:
