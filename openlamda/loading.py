@@ -28,32 +28,34 @@ def load(
     *,
     role: Role | None = None,
     toolset: Toolset | None = None,
+    devices: int = 1,
     remote: str = "",
     remote_model: str = "",
 ) -> Lamda:
     """An agent with the model of a directory (default: the one that ships), the bundled tools, and a role.
 
-    With `remote`, the URL of a server (docs/engine.md), the directory gives the tokenizer and the judges alone.
-    Raises UserError where the directory holds no model, or the server cannot serve it.
+    The model is split over so many `devices` of this host. With `remote`, the URL of a server (docs/engine.md), the
+    directory gives the tokenizer and the judges alone. Raises UserError where the directory holds no model, or it has
+    no room in the devices' memory, or the server cannot serve it.
     """
     directory = Path(model) if model is not None else SHIPPED
-    engine, tokenizer, judges = remote_parts(directory, remote, remote_model) if remote else parts(directory)
+    engine, tokenizer, judges = remote_parts(directory, remote, remote_model) if remote else parts(directory, devices)
     return Lamda(engine, tokenizer, toolset or default_toolset(), judges=judges, role=role, window=WINDOW)
 
 
-def parts(directory: Path) -> tuple["LocalModel", Tokenizer, Judges]:
-    """What a model directory holds, ready to use. Raises UserError where it holds no model."""
-    from openlamda.engine.local import LocalModel, keep_compiled  # jax: only once a model is wanted
-    from openlamda.model import weights
+def parts(directory: Path, devices: int = 1) -> tuple["LocalModel", Tokenizer, Judges]:
+    """What a model directory holds, ready to use. Raises UserError where it holds no model, or has no room."""
+    from openlamda.engine.local import keep_compiled  # jax: only once a model is wanted
+    from openlamda.engine.start import start
 
     keep_compiled()
-    params, config = weights.load(directory)
-    tokenizer = Tokenizer.load(directory / "tokenizer.model")
+    engine = start(directory, devices)
+    config, tokenizer = engine.config, Tokenizer.load(directory / "tokenizer.model")
     if tokenizer.vocab_size != config.vocab_size:
         raise UserError(
             f"{directory}: tokenizer.model has {tokenizer.vocab_size} pieces, config.json says {config.vocab_size}"
         )
-    return LocalModel(params, config), tokenizer, Judges.read(directory)
+    return engine, tokenizer, Judges.read(directory)
 
 
 def remote_parts(directory: Path, url: str, name: str) -> tuple["RemoteLanguageModel", Tokenizer, Judges]:

@@ -25,6 +25,7 @@ def chat(
     once: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     messages: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
     model: Path | None = None,
+    devices: int = 1,
     remote: str = "",
     remote_model: str = "",
     role: Path | None = None,
@@ -44,6 +45,8 @@ def chat(
         - reads it from standard input. Roles are user and assistant; what a system message would say goes into --role.
     model
         A model directory; default: the model that ships.
+    devices
+        Split the model over so many of this machine's GPUs or TPU cores: for one that has no room on one of them.
     remote
         The URL of a server that computes for the directory's tokenizer and judges, as http://localhost:8000/v1. An API
         key is read from OPENLAMDA_API_KEY. docs/engine.md says which servers can.
@@ -62,9 +65,11 @@ def chat(
         raise UserError("--json: nothing to reply to, expected --once TEXT or --messages FILE with it")
     if remote_model and not remote:
         raise UserError("--remote-model: no server, expected --remote URL with it")
+    if remote and devices != 1:
+        raise UserError(f"--devices {devices}: the server computes, expected --devices or --remote")
     dialog = _read(messages) if messages is not None else Dialog()
     spoken = Role.read(role) if role is not None else None
-    lamda = load(model, role=spoken, remote=remote, remote_model=remote_model)
+    lamda = load(model, role=spoken, devices=devices, remote=remote, remote_model=remote_model)
     if once is None and messages is None:
         _converse(lamda, seed)
         return

@@ -43,7 +43,7 @@ def run(tokenizer, monkeypatch, capsys):
             return [-9.0 if Symbol.SNIPPET in prefix else -0.1]
         return [-1.0] * len(continuation)
 
-    def load(model=None, role=None, remote="", remote_model=""):
+    def load(model=None, role=None, devices=1, remote="", remote_model=""):
         return Lamda(ScriptedModel(say, rate), tokenizer, Toolset([Book()]), role=role, judges=Judges())
 
     monkeypatch.setattr(importlib.import_module("openlamda.loading"), "load", load)
@@ -111,6 +111,7 @@ def test_bytes_that_are_no_text_do_not_end_the_chat(run):
         (("--messages", "-"), b'[{"role": "wizard", "content": "x"}]', "turn 1: role 'wizard'"),
         (("--messages", "-"), b"[]", "the last turn is not the user's"),
         (("--messages", "."), b"", "."),
+        (("--devices", "2", "--remote", "http://localhost:1"), b"", "--devices 2: the server computes"),
         (("--once", "hi", "--role", "nowhere.toml"), b"", "nowhere.toml: no such file"),
         (("--once", "hi", "--role", "."), b"", "expected a TOML file"),
     ],
