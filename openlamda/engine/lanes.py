@@ -5,7 +5,6 @@ cores. Elsewhere a step reads all weights from memory whoever is drawn, so group
 """
 
 from collections import deque
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -16,6 +15,7 @@ from openlamda.engine import drawing, scheduler
 from openlamda.engine.base import Candidate, Sampling, Tokens
 from openlamda.engine.drawing import Group
 from openlamda.engine.layered import Layered
+from openlamda.engine.padding import padded_size
 from openlamda.engine.reading import Cache, KeysValues
 from openlamda.engine.sampling import Rules
 from openlamda.engine.scheduler import Work
@@ -26,19 +26,9 @@ STEPS_KEPT = (16, 80, 320, 1280)
 KEPT = 6  # lanes that are not in use
 
 
-def padded_size(size: int, sizes: Sequence[int]) -> int:
-    """The smallest compiled size that holds `size`."""
-    for candidate in sizes:
-        if size <= candidate:
-            return candidate
-    return -(-size // sizes[-1]) * sizes[-1]
-
-
 @dataclass(frozen=True)
 class Draw:
-    """A request: n candidates, numbered from `first` on, after `prefix`, of which `cache` holds
-    all but the last token.
-    """
+    """A request: n candidates, numbered from `first` on, after `prefix`; `cache` holds all of it but the last token."""
 
     cache: Cache
     prefix: Tokens

@@ -5,7 +5,7 @@ Arrays are padded to a few sizes so that few shapes are compiled; compiled code 
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,8 +17,9 @@ from jax.sharding import Mesh
 
 from openlamda.engine import bulk
 from openlamda.engine.base import Candidate, Limits, Sampling, TextTree, Tokens
-from openlamda.engine.lanes import CANDIDATES, KEPT, Draw, Drawn, Lanes, padded_size
+from openlamda.engine.lanes import CANDIDATES, KEPT, Draw, Drawn, Lanes
 from openlamda.engine.layered import Layered, layered
+from openlamda.engine.padding import padded_size
 from openlamda.engine.prefixes import BLOCK, Prefixes
 from openlamda.engine.reading import Cache, KeysValues, extend, extend_each, gaps_of, join_blocks, logprobs_of, read
 from openlamda.engine.recent import Recent
@@ -183,7 +184,20 @@ class LocalModel:
             rated = self._pool.map(lambda part: self._rate_drawn(cache, part, questions, yes, no), wanted)
             gaps = {reply: row for part in rated for reply, row in part.items()}
             return [gaps[reply] for reply in replies]
-        tree = Tree(prefix[-1])
+        asked = sum(map(len, questions))
+        return [
+            row
+            for some in portions(replies, [len(reply) + asked for reply in replies], TREES[-1] - 1)
+            for row in self._rate_given(cache, prefix[-1], some, questions, yes, no)
+        ]
+
+    def _rate_given(
+        self, cache: Cache, last: int, replies: Sequence[Tokens], questions: Sequence[Tokens], yes: int, no: int
+    ) -> list[list[float]]:
+        """The gaps of replies that were not drawn: all of it is read, after the prefix's last token, equal beginnings
+        once.
+        """
+        tree = Tree(last)
         asked = [tree.path(tree.path(0, reply), question) for reply in replies for question in questions]
         with self._turns:
             hidden_ND, _ = extend(self._weights, cache, *tree.arrays(TREES), config=self.config)
@@ -245,6 +259,21 @@ class LocalModel:
         assert isinstance(known, Cache)
         jax.block_until_ready(known.layers)
         return known, new
+
+
+def portions(texts: Sequence[Tokens], sizes: Sequence[int], most: int) -> Iterator[list[Tokens]]:
+    """The texts in their order, as many at a time as have at most so many tokens together, and at least one: what a
+    tree takes grows with its square.
+    """
+    some: list[Tokens] = []
+    total = 0
+    for text, size in zip(texts, sizes, strict=True):
+        if some and total + size > most:
+            yield some
+            some, total = [], 0
+        some.append(text)
+        total += size
+    yield some
 
 
 def _bytes(arrays: object) -> int:

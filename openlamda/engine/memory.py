@@ -17,7 +17,8 @@ import numpy as np
 from jax.sharding import Mesh
 
 from openlamda.engine.base import Sampling
-from openlamda.engine.lanes import CANDIDATES, STEPS_KEPT, padded_size
+from openlamda.engine.lanes import CANDIDATES, STEPS_KEPT
+from openlamda.engine.padding import padded_size
 from openlamda.errors import UserError
 from openlamda.model.config import ModelConfig
 from openlamda.model.quantized import axes_of, compute_dtype

@@ -77,7 +77,7 @@ class RemoteLanguageModel:
         tokenizer, which may cut it otherwise than the model did; `logprob` is then that of what was drawn.
         """
         asked = self._asked(sampling)
-        drawn = 1 if sampling.temperature == 0 else n  # the likeliest is the same each time
+        drawn = min(n, 1) if sampling.temperature == 0 else n  # the likeliest is the same each time
         size = AT_ONCE if self.abilities.many else 1
 
         def part(start: int) -> list[Candidate]:

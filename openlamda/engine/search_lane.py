@@ -7,7 +7,8 @@ import numpy as np
 from openlamda.engine import searching
 from openlamda.engine.base import Candidate, Sampling, Tokens
 from openlamda.engine.drawing import Group, repeat
-from openlamda.engine.lanes import STEPS_KEPT, Lanes, group_of, padded_size
+from openlamda.engine.lanes import STEPS_KEPT, Lanes, group_of
+from openlamda.engine.padding import padded_size
 from openlamda.engine.reading import Cache
 from openlamda.engine.scheduler import Work
 

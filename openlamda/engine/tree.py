@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from openlamda.engine.padding import padded_size
+
 
 class Tree:
     """A tree of tokens. Node 0 is its root: a token that is read, too, or None where the tree's texts begin anew."""
@@ -35,7 +37,7 @@ class Tree:
         """
         first = int(self._root is None)
         n = len(self._tokens) - first
-        N = next((size for size in sizes if n <= size), -(-n // sizes[-1]) * sizes[-1])
+        N = padded_size(n, sizes)
         visible_NN = np.eye(N, dtype=bool)
         for node in range(1, n):
             parent = self._parents[node + first] - first

@@ -1,6 +1,7 @@
 """The engine against a plain forward over the whole sequence."""
 
 import dataclasses
+import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from openlamda.engine import drawing
 from openlamda.engine.base import Sampling, rate_by_score
-from openlamda.engine.local import LocalModel
+from openlamda.engine.local import TREES, LocalModel, portions
 from openlamda.model import params as weights
 from openlamda.model import transformer
 from openlamda.model.config import ModelConfig
@@ -326,3 +327,23 @@ def test_a_lane_that_a_group_could_not_join_is_not_used_again(fresh, monkeypatch
             model.sample(prefix, 32, sampling, seed=0)  # in the lane of the first sixteen
     again = model.sample(prefix, 16, sampling, seed=0)
     assert again == fresh().sample(prefix, 16, sampling, seed=0)
+
+
+def test_long_replies_are_read_some_at_a_time_and_rated_as_alone(model):
+    rng = np.random.default_rng(8)
+    replies = [tuple(rng.integers(2, 50, 300).tolist()) for _ in range(5)]
+    sizes = [len(some) for some in portions(replies, [300] * 5, TREES[-1] - 1)]
+    assert sizes == [3, 2]
+    together = model.rate((7, 8), replies, QUESTIONS, 2, 3)
+    for reply, gaps in zip(replies, together, strict=True):
+        np.testing.assert_allclose(gaps, model.rate((7, 8), [reply], QUESTIONS, 2, 3)[0], atol=1e-4)
+
+
+@given(st.lists(st.integers(1, 30)), st.integers(1, 40))
+def test_portions_hold_all_texts_in_order_and_are_no_larger_than_they_may_be(sizes, most):
+    texts = [(number,) * size for number, size in enumerate(sizes)]
+    found = list(portions(texts, sizes, most))
+    assert [text for some in found for text in some] == texts
+    assert all(sum(map(len, some)) <= most or len(some) == 1 for some in found)
+    for some, (first, *_) in itertools.pairwise(found):
+        assert sum(map(len, some)) + len(first) > most

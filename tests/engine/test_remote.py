@@ -283,6 +283,7 @@ def test_candidates_are_the_models(serve, tokenizer, dialect, sampling):
         assert (found.tokens, found.finished) == (expected.tokens, expected.finished)
         assert found.logprob == pytest.approx(expected.logprob, abs=1e-5)
     assert drawn == model.sample(prefix, 18, sampling, seed=7)
+    assert model.sample(prefix, 0, sampling, seed=7) == []
 
 
 class Parrot(Toy):
