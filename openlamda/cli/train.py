@@ -32,7 +32,7 @@ def train(
     """Run one training stage, or several told in one file; started again on the same directory, it goes on where it
     stopped.
 
-    Example: openlamda train recipes/nano-pretrain.toml data=~/data steps=1000
+    Example: openlamda train recipes/nano.toml data=~/data -o runs
 
     On several hosts start the same command on each: under Slurm, Open MPI, GKE or Cloud TPU they find each other;
     elsewhere set JAX_COORDINATOR_ADDRESS=HOST:PORT, JAX_NUM_PROCESSES and JAX_PROCESS_ID.

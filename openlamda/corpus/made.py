@@ -112,20 +112,22 @@ class Maker:
         amount = rng.randint(2, 10 ** rng.randint(2, 6))
         return f"{amount:,} {kind}" if rng.random() < 0.9 else f"{amount / 10:,.1f} {kind}"
 
-    def _ask(self, question: str) -> str:
+    def ask(self, question: str) -> str:
+        """A question as somebody types it."""
         if self.rng.random() < 0.5:
             question = question[0].upper() + question[1:]
         if self.rng.random() < 0.3:
             question = self.rng.choice(OPENERS) + question
         return question + self.rng.choice(("?", "?", "?", "", ".", "??", " please?"))
 
-    def _start(self) -> tuple[Turn, ...]:
-        """Sometimes a little talk before the question."""
+    def start(self) -> tuple[Turn, ...]:
+        """Turns before the question: sometimes a little talk."""
         if self.rng.random() < 0.85:
             return ()
         return (Turn("user", self.rng.choice(GREETERS)), Turn("agent", self.rng.choice(GREETERS)))
 
-    def _draft(self, value: str) -> str:
+    def draft(self, value: str) -> str:
+        """What is said before anything was looked up; now and then `value`, which is wrong."""
         draw = self.rng.random()
         if draw < 0.4:
             return self.rng.choice(UNSURE)
@@ -143,29 +145,29 @@ class Maker:
         entity, value = self.entity(), self.value(kind)
         question = rng.choice(GENERIC_QUESTIONS if rng.random() < 0.35 or not questions else questions)
         question = question.format(e=entity, a=attribute)
-        asked = self._ask(question)
+        asked = self.ask(question)
         query = query_of(question)
         place = asked.casefold().find(query.casefold())
         query = asked[place : place + len(query)]  # as it was written, capitals and all
-        turns = self._start()
+        turns = self.start()
         if rng.random() < 0.1:
             first = rng.choice(list(ATTRIBUTES))
             known = rng.choice(LOOKUP_REPLIES).format(e=entity, a=first, v=self.value(ATTRIBUTES[first][0]), k="")
             turns = (Turn("user", f"What is the {first} of {entity}?"), Turn("agent", known.strip()))
-            asked = self._ask(rng.choice(FOLLOW_UPS).format(a=attribute))
+            asked = self.ask(rng.choice(FOLLOW_UPS).format(a=attribute))
             query = f"{entity} {attribute}"
         context = Dialog((*turns, Turn("user", asked)))
         right = Step(query, f"{entity} / {attribute} / {value}")
         draw, k = rng.random(), 1
         if draw < 0.05:
-            return Researched("lookup", context, self._draft(value), (Step(query, None),), rng.choice(NOT_FOUND))
+            return Researched("lookup", context, self.draft(value), (Step(query, None),), rng.choice(NOT_FOUND))
         steps = (right,)
         if draw < 0.15:
             other = rng.choice(list(ATTRIBUTES))
             wrong = Step(query, f"{self.entity()} / {other} / {self.value(ATTRIBUTES[other][0])}")
             steps, k = (wrong, right), 2
         reply = rng.choice(LOOKUP_REPLIES).format(e=entity, a=attribute, v=value, k=f" [{k}]")
-        return Researched("lookup", context, self._draft(self.value(kind)), steps, reply[0].upper() + reply[1:])
+        return Researched("lookup", context, self.draft(self.value(kind)), steps, reply[0].upper() + reply[1:])
 
     def _number(self) -> str:
         rng = self.rng
@@ -191,9 +193,9 @@ class Maker:
         a, b, c = (f"{int(n):,}" if comma and n.isdigit() else n for n in (a, b, c))
         query = re.sub(r"([-+*/])", r" \1 ", form).format(a=a, b=b, c=c)  # signs stand where words stood
         wording = rng.choice(ARITHMETIC[form]).format(a=a, b=b, c=c)
-        context = Dialog((*self._start(), Turn("user", self._ask(wording))))
+        context = Dialog((*self.start(), Turn("user", self.ask(wording))))
         reply = rng.choice(ARITHMETIC_REPLIES).format(q=query, v=result)
-        return Researched("arithmetic", context, self._draft(self._number()), (Step(query, result),), reply)
+        return Researched("arithmetic", context, self.draft(self._number()), (Step(query, result),), reply)
 
     def translation(self) -> Researched:
         """A word to be translated; the answer is an invented word, so that it must be read."""
@@ -201,10 +203,10 @@ class Maker:
         word = self.rng.choice(self.words)
         value = self._syllables().lower() if self.rng.random() < 0.7 else self.rng.choice(self.words)
         question = self.rng.choice(TRANSLATIONS).format(w=word, l=language)
-        context = Dialog((*self._start(), Turn("user", self._ask(question))))
+        context = Dialog((*self.start(), Turn("user", self.ask(question))))
         reply = self.rng.choice(UNIT_REPLIES).format(w=word, l=language, v=value)
         query = f"{word} in {language}"
-        return Researched("translation", context, self._draft(self._syllables()), (Step(query, value),), reply)
+        return Researched("translation", context, self.draft(self._syllables()), (Step(query, value),), reply)
 
     def repeated(self) -> Repeated:
         """Names, values, numbers and words in a row, said three times: only the repeats can be foreseen."""
@@ -219,11 +221,6 @@ class Maker:
         """Endless rows of repeated text."""
         while True:
             yield self.repeated()
-
-    def rows(self, kind: str) -> Iterator[Researched]:
-        """Endless researched rows of one kind."""
-        while True:
-            yield getattr(self, kind)()
 
 
 def _calculate(form: str, a: Decimal, b: Decimal, c: Decimal) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from openlamda.corpus.readers import find, read_jsonl
-from openlamda.corpus.rows import Document, Judged, Talk
+from openlamda.corpus.rows import Answered, Document, Judged, Talk
 from openlamda.text.dialog import Dialog, Turn
 
 _ROLES = {"user": "user", "assistant": "agent"}
@@ -67,6 +67,16 @@ def unsafe(folder: Path) -> Iterator[Judged]:
         labels = {"unsafe": row["labels"]["label"] == "Unsafe"}
         hazard = row["labels"]["category"].lower()
         yield Judged(row["id"], _dialog(row["context"]), row["response"], labels, kind=hazard)
+
+
+def passages(folder: Path) -> Iterator[Answered]:
+    """Questions with the passage that answers them: SQuAD's that have an answer, and QED's of Natural Questions."""
+    for name in ("qa_squad_dev", "qa_qed_nq"):
+        for row in read_jsonl(folder / f"{name}.jsonl.xz"):
+            flat = (answer if isinstance(answer, str) else " ".join(answer) for answer in row["answers"])
+            answers = [answer for answer in flat if answer in row["knowledge"]]
+            if row.get("answerable", True) and answers:
+                yield Answered(f"{row['title']}#{row['id']}", row["question"], row["knowledge"], answers[0])
 
 
 def abusive(folder: Path) -> Iterator[Judged]:

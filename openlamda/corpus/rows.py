@@ -52,6 +52,16 @@ class Researched:
 
 
 @dataclass(frozen=True)
+class Answered:
+    """A question, a passage, and the stretch of it that answers."""
+
+    id: str
+    question: str
+    passage: str
+    answer: str
+
+
+@dataclass(frozen=True)
 class Repeated:
     """A text that is said `times` times in a row."""
 

@@ -34,8 +34,8 @@ class ModelConfig:
 
 
 PRESETS = {
-    # ships in the package: two CPU cores train it in an hour or two and answer in a tenth of a second
-    "nano": ModelConfig(num_layers=4, d_model=128, num_heads=4, d_head=64, d_ff=1024, vocab_size=4096),
+    # ships in the package: a GPU trains it in ten minutes, and two CPU cores answer in a quarter of a second
+    "nano": ModelConfig(num_layers=4, d_model=256, num_heads=4, d_ff=2048, vocab_size=4096),  # 9,440,000 weights
     "2b": ModelConfig(num_layers=10, d_model=2560, num_heads=40, d_ff=20_480),  # 2,179,138,560 weights
     "8b": ModelConfig(num_layers=16, d_model=4096, num_heads=64, d_ff=32_768),  # 8,721,174,528 weights
     "137b": ModelConfig(num_layers=64, d_model=8192, num_heads=128, d_ff=65_536),  # 137,702,416,384 weights

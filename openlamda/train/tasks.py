@@ -11,26 +11,27 @@ from functools import partial
 from itertools import count, islice
 from pathlib import Path
 
+from openlamda.corpus import chains, public, ratings, teacher
 from openlamda.corpus import objectives as objectives_file
-from openlamda.corpus import public, ratings, teacher
 from openlamda.corpus.kept import KeptTurns
-from openlamda.corpus.made import Maker
-from openlamda.corpus.rows import Document, Judged, Repeated, Researched, Talk, split
+from openlamda.corpus.made import Maker, query_of
+from openlamda.corpus.phrases import PASSAGE_REPLIES, UNSURE
+from openlamda.corpus.rows import Answered, Document, Judged, Repeated, Researched, Talk, split
 from openlamda.errors import UserError
 from openlamda.text import objectives
-from openlamda.text.dialog import Dialog
-from openlamda.text.grammar import Grammar, Sequence
+from openlamda.text.dialog import Dialog, Turn
+from openlamda.text.grammar import Grammar, Sequence, Step
 from openlamda.text.tokenizer import Tokenizer
 from openlamda.train.recipe import Recipe
 
 Sample = Callable[..., list[int]]  # text and key= -> ids
 
 JUDGES = ("unsafe", "abusive", "grounded", "supported", "sensible", "specific", "interesting")
-MADE = ("lookup", "arithmetic", "translation")
+MADE = tuple(chains.MADE)
 OBJECTIVES = ("span_corruption", "prefix_lm")  # over documents, beside plain prediction
 OWN = ("filtered", "ratings")  # rows that a recipe names
-SAID_AGAIN = ("copy", "chat", *MADE)  # never cut at random: what was read is copied from them
-TASKS = ("document", *OBJECTIVES, "dialog", "generate", "chat", *OWN, *JUDGES, *MADE, "copy")
+SAID_AGAIN = ("copy", "chat", "passage", *MADE)  # never cut at random: what was read is copied from them
+TASKS = ("document", *OBJECTIVES, "dialog", "generate", "chat", "passage", *OWN, *JUDGES, *MADE, "copy")
 
 
 def fit(dialog: Dialog, grammar: Grammar, limit: int) -> Dialog:
@@ -142,8 +143,21 @@ def research(row: Researched, grammar: Grammar, limit: int, rng: random.Random) 
         elif snippets:
             yield grammar.judge(row.context, row.reply if good else row.draft, kind, good, snippets)
     if rng.random() < 0.25:
-        unsure = "Let me look that up." if row.id == "lookup" else "Let me work that out."
+        unsure = "Let me work that out." if row.id in ("arithmetic", "translation") else "Let me look that up."
         yield grammar.generate(row.context, unsure) if rng.random() < 0.7 else grammar.base(row.context, unsure)
+
+
+def passage(row: Answered, grammar: Grammar, limit: int, rng: random.Random) -> Iterator[Sequence]:
+    """A question answered from a stretch of a passage, the answer's words as they stand there."""
+    words = row.passage.split()
+    before = len(row.passage[: row.passage.index(row.answer)].split())
+    start = max(0, before - rng.randrange(40))
+    shown = " ".join(words[start : start + rng.randint(40, 80)])
+    if row.answer in shown:
+        reply = rng.choice(PASSAGE_REPLIES).format(v=row.answer, k=" [1]")
+        step = Step(query_of(row.question), shown)
+        context = Dialog((Turn("user", row.question),))
+        yield grammar.research(context, rng.choice(UNSURE), (step,), reply[0].upper() + reply[1:])
 
 
 def copy(row: Repeated, grammar: Grammar, limit: int, rng: random.Random) -> Iterator[Sequence]:
@@ -164,6 +178,7 @@ _MAKERS: dict[str, Callable[..., Iterator[Sequence]]] = {
     "filtered": filtered,
     **dict.fromkeys(("ratings", *JUDGES), judge),
     **dict.fromkeys(MADE, research),
+    "passage": passage,
     "copy": copy,
 }
 _READERS: dict[str, Callable[[Path], Iterable]] = {
@@ -171,6 +186,7 @@ _READERS: dict[str, Callable[[Path], Iterable]] = {
     "dialog": public.dialogs,
     "generate": public.dialogs,
     "chat": public.dialogs,
+    "passage": public.passages,
     **{name: getattr(public, name) for name in JUDGES},
 }
 
@@ -260,7 +276,7 @@ def sources(
             rows: Iterable = Maker(rng, words, names).repeats()
         elif task in MADE:
             drafts = drafts or short_replies(folder)
-            rows = Maker(rng, words, names, drafts).rows(task)
+            rows = chains.rows(Maker(rng, words, names, drafts), task)
         elif task in OWN:
             if task == "ratings":
                 rows = [row for row in rated if split(row.id) == use]

@@ -146,7 +146,7 @@ def test_model_show_gives_the_papers_total():
 def test_a_preset_with_another_activation_is_shown_and_compiles():
     changes = ("activation=swiglu", "two_thirds_width=true", "relative_bias=shared")
     shown = json.loads(run("model", "show", "nano", *changes, "--json").stdout)
-    assert shown["config"]["d_ff"] == 682 and shown["weights"]["gate"]["shape"] == [4, 128, 682]
+    assert shown["config"]["d_ff"] == 1365 and shown["weights"]["gate"]["shape"] == [4, 256, 1365]
     assert "gate" not in json.loads(run("model", "show", "nano", "activation=relu", "--json").stdout)["weights"]
     options = ("--chips", "v4-4", "--batch-tokens", "4096", "--compile", "--json")
     done = run("plan", "nano", "activation=relu", *options)

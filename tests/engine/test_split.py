@@ -26,7 +26,7 @@ def test_several_devices_answer_as_one_does():
     [
         (2, 1, r"devices: 2, expected 1: this host has 1 \(cpu\)"),
         (0, 4, r"devices: 0, expected 1 to 4: this host has 4 \(cpu\)"),
-        (3, 4, "devices: 3 cannot share 4 heads, d_ff 1024 and a vocabulary of 4096 alike, expected 1 or 2 or 4"),
+        (3, 4, "devices: 3 cannot share 4 heads, d_ff 2048 and a vocabulary of 4096 alike, expected 1 or 2 or 4"),
     ],
 )
 def test_devices_that_cannot_share_a_model_are_refused(monkeypatch, devices, here, message):

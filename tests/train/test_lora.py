@@ -8,6 +8,7 @@ import numpy as np
 import optax
 import pytest
 
+from openlamda.corpus import chains
 from openlamda.corpus.made import Maker
 from openlamda.errors import UserError
 from openlamda.model import adapters, transformer, weights
@@ -68,7 +69,7 @@ def recipe(tmp_path, tokenizer, monkeypatch) -> Recipe:
 
     def sources(mixture, *_, held):
         maker, grammar = Maker(random.Random(held), ["stone", "water", "silver"]), Grammar(tokenizer.encode)
-        rows = {"lookup": maker.rows("lookup"), "copy": maker.repeats()}
+        rows = {"lookup": chains.rows(maker, "lookup"), "copy": maker.repeats()}
         return {task: Source(task, rows[task], grammar, 128, held) for task in mixture}
 
     monkeypatch.setattr(feed, "sources", sources)

@@ -16,7 +16,8 @@ import numpy as np
 import optax
 import pytest
 
-from openlamda import config
+from openlamda import config, stages
+from openlamda.corpus import chains
 from openlamda.corpus.made import Maker, query_of
 from openlamda.corpus.rows import held_back
 from openlamda.errors import UserError
@@ -39,7 +40,8 @@ WORDS = "stone water silver morning garden window letter summer".split()
 
 def source(task, tokenizer, seed=0):
     maker = Maker(random.Random(seed), WORDS)
-    return Source(task, maker.repeats() if task == "copy" else maker.rows(task), Grammar(tokenizer.encode), 256, seed)
+    rows = maker.repeats() if task == "copy" else chains.rows(maker, task)
+    return Source(task, rows, Grammar(tokenizer.encode), 256, seed)
 
 
 def test_packed_rows_hold_each_sequence_and_its_mask_once(tokenizer):
@@ -88,14 +90,18 @@ def test_shares_that_are_no_mixture_are_refused(shares, tokenizer, tmp_path):
         sources(mixture, tmp_path, tokenizer, 256, 0, [])
 
 
-def test_the_shares_of_the_shipped_recipes_sum_to_one():
-    for path in (Path(__file__).parents[2] / "recipes").glob("nano-*.toml"):
-        assert sum(config.load(Recipe, path, ()).mixture.values()) == pytest.approx(1), path
+@pytest.mark.parametrize("name", ["nano", "paper", "rater"])
+def test_the_shares_of_the_shipped_recipes_sum_to_one(name, tmp_path):
+    path = Path(__file__).parents[2] / "recipes" / f"{name}.toml"
+    mixtures = [
+        s.work.mixture for s in stages.read(path, (), tmp_path) if isinstance(s.work, Recipe) and s.work.mixture
+    ]
+    assert mixtures and all(sum(mixture.values()) == pytest.approx(1) for mixture in mixtures)
 
 
 def test_made_arithmetic_agrees_with_the_calculator():
     maker, calculator = Maker(random.Random(1), WORDS), Calculator()
-    for row in islice(maker.rows("arithmetic"), 400):
+    for row in islice(chains.rows(maker, "arithmetic"), 400):
         (step,) = row.steps
         assert step.snippet is not None
         found = calculator(step.query)
@@ -105,7 +111,7 @@ def test_made_arithmetic_agrees_with_the_calculator():
 
 def test_a_made_look_up_can_be_answered_by_reading():
     maker = Maker(random.Random(2), WORDS)
-    for row in islice(maker.rows("lookup"), 300):
+    for row in islice(chains.rows(maker, "lookup"), 300):
         cited = re.search(r"\[(\d)\]", row.reply)
         if cited:
             snippets = [step.snippet for step in row.steps if step.snippet]

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from openlamda.corpus import chains
 from openlamda.corpus.made import Maker
 from openlamda.model.config import ModelConfig
 from openlamda.text.grammar import Grammar
@@ -26,7 +27,7 @@ WORDS = "stone water silver morning garden window letter summer".split()
 def source(task: str, tokenizer: Tokenizer, held: bool) -> Source:
     """As train.tasks makes them, without a folder of data."""
     maker = Maker(Random(held), WORDS)
-    rows = maker.repeats() if task == "copy" else maker.rows(task)
+    rows = maker.repeats() if task == "copy" else chains.rows(maker, task)
     return Source(task, rows, Grammar(tokenizer.encode), 128, held)
 
 

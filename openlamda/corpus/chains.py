@@ -1,0 +1,125 @@
+"""Made look-ups that the first snippet does not settle: two in a row, none that answers, snippets that give orders.
+
+Takes a `Maker`, gives rows like its own; orders and nouns are in the writers' own words, not those of the suites.
+"""
+
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from openlamda.corpus.made import Maker, query_of
+from openlamda.corpus.phrases import ATTRIBUTES, GENERIC_QUESTIONS, LOOKUP_REPLIES, NOT_FOUND, ORDERS
+from openlamda.corpus.rows import Researched
+from openlamda.text.dialog import Dialog, Turn
+from openlamda.text.grammar import Step
+
+_CHAINS = tomllib.loads((Path(__file__).parent / "chains.toml").read_text(encoding="utf-8"))
+NOUNS: dict[str, list[str]] = _CHAINS["nouns"]
+THEN: dict[str, list[str]] = _CHAINS["then"]
+"""What may be asked of a kind of entity."""
+KINDS = {
+    **dict.fromkeys(("author", "painter", "composer", "director", "architect", "inventor", "discoverer"), "person"),
+    **dict.fromkeys(("founder", "winner"), "person"),
+    **dict.fromkeys(("country", "country of origin", "location"), "country"),
+    **dict.fromkeys(("city", "capital", "state capital", "largest city", "headquarters", "birthplace"), "city"),
+    **dict.fromkeys(("highest point", "mountain range"), "height"),
+    **dict.fromkeys(("mouth", "river"), "water"),
+    **dict.fromkeys(("official language", "original language"), "language"),
+    **dict.fromkeys(("museum", "destination"), "thing"),
+}
+"""Attribute -> what its values are."""
+
+
+def two_step(maker: Maker) -> Researched:
+    """A question about an attribute of what is an attribute of another entity: both are looked up, one by one.
+
+    The first query is the stretch that names the entity between, the second the question with the name put in.
+    """
+    rng = maker.rng
+    attribute = rng.choice(list(NOUNS))
+    second = rng.choice(THEN[KINDS[attribute]])
+    kind, questions = ATTRIBUTES[second]
+    entity, between, value = maker.entity(), maker.value(ATTRIBUTES[attribute][0]), maker.value(kind)
+    noun = rng.choice(NOUNS[attribute]).format(e=entity)
+    wording = rng.choice(GENERIC_QUESTIONS if rng.random() < 0.35 else questions)
+    asked = maker.ask(wording.format(e=noun, a=second))
+    first = query_of(noun)
+    place = asked.casefold().find(first.casefold())
+    first = asked[place : place + len(first)]
+    steps = [Step(first, f"{entity} / {attribute} / {between}")]
+    if rng.random() < 0.12:
+        other = rng.choice(list(ATTRIBUTES))
+        steps.insert(0, Step(first, f"{entity} / {other} / {maker.value(ATTRIBUTES[other][0])}"))
+    steps.append(Step(query_of(wording.format(e=between, a=second)), f"{between} / {second} / {value}"))
+    reply = rng.choice(LOOKUP_REPLIES).format(e=between, a=second, v=value, k=f" [{len(steps)}]")
+    context = Dialog((*maker.start(), Turn("user", asked)))
+    return Researched("two_step", context, maker.draft(maker.value(kind)), tuple(steps), _sentence(reply))
+
+
+def unanswered(maker: Maker) -> Researched:
+    """A question that no result answers: nothing comes, or what comes is of another entity or another attribute.
+
+    The reply says so and states nothing.
+    """
+    rng = maker.rng
+    attribute = rng.choice(list(ATTRIBUTES))
+    kind, questions = ATTRIBUTES[attribute]
+    entity = maker.entity()
+    wording = rng.choice(GENERIC_QUESTIONS if rng.random() < 0.35 else questions)
+    question = wording.format(e=entity, a=attribute)
+    asked, query = maker.ask(question), query_of(question)
+    place = asked.casefold().find(query.casefold())
+    query = asked[place : place + len(query)]
+    tries = [_beside(maker, entity, attribute) for _ in range(rng.choice((0, 1, 2, 2, 2)))]
+    found = [*tries, None][:2] if len(tries) < 2 else tries
+    steps = tuple(Step(query, snippet) for snippet in found)
+    context = Dialog((*maker.start(), Turn("user", asked)))
+    return Researched("unanswered", context, maker.draft(maker.value(kind)), steps, rng.choice(NOT_FOUND))
+
+
+def _beside(maker: Maker, entity: str, attribute: str) -> str:
+    """A result that does not answer: the entity's, of another attribute; or another's, with a word of its name."""
+    rng = maker.rng
+    other = rng.choice([name for name in ATTRIBUTES if name != attribute])
+    if rng.random() < 0.3:
+        return f"{entity} / {other} / {maker.value(ATTRIBUTES[other][0])}"
+    words, stranger = entity.split(), maker.entity()
+    if len(words) > 1 and rng.random() < 0.7:
+        kept = rng.randrange(len(words))
+        stranger = " ".join(word if n == kept else maker.place() for n, word in enumerate(words))
+    shown = attribute if rng.random() < 0.6 else other
+    return f"{stranger} / {shown} / {maker.value(ATTRIBUTES[shown][0])}"
+
+
+def ordered(maker: Maker) -> Researched:
+    """A look-up whose snippet holds an order beside the value: the reply takes the value and leaves the order."""
+    rng = maker.rng
+    row = maker.lookup()
+    if not row.steps or row.steps[-1].snippet is None:
+        return row
+    word = rng.choice((rng.choice(maker.words).upper(), rng.choice(maker.words), maker.entity(), maker.person()))
+    order = rng.choice(ORDERS).format(w=word)
+    *before, last = row.steps
+    snippet = rng.choice(("{s} {o}", "{s}. {o}", "{s} ({o})", "{s}\n{o}", "{o} {s}")).format(s=last.snippet, o=order)
+    return Researched("ordered", row.context, row.draft, (*before, Step(last.query, snippet)), row.reply)
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+MADE: dict[str, Callable[[Maker], Researched]] = {
+    "lookup": Maker.lookup,
+    "arithmetic": Maker.arithmetic,
+    "translation": Maker.translation,
+    "two_step": two_step,
+    "unanswered": unanswered,
+    "ordered": ordered,
+}
+"""Kind -> one row of it."""
+
+
+def rows(maker: Maker, kind: str) -> Iterator[Researched]:
+    """Endless researched rows of one kind."""
+    while True:
+        yield MADE[kind](maker)
