@@ -23,20 +23,26 @@ from pathlib import Path
 
 import numpy as np
 
+from openlamda.dialog.research import MAX_SNIPPET
+from openlamda.loading import SHIPPED
+from openlamda.text.tokenizer import Tokenizer
 from openlamda.tools.index import PassageIndex
 from openlamda.tools.passages import Passage
+from openlamda.tools.snippet import LENGTH, cut_around
 
 VOCABULARY = 200_000
 CHUNK = 10_000
 
 
-def squad(path: Path) -> tuple[list[Passage], list[tuple[str, int]]]:
-    """The paragraphs, and questions each with the number of its paragraph."""
+def squad(path: Path) -> tuple[list[Passage], list[tuple[str, int]], list[list[str]]]:
+    """The paragraphs, questions each with the number of its paragraph, and their answers."""
     with lzma.open(path, "rt", encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
     passages = list({row["knowledge"]: Passage(row["knowledge"], row["title"], row["url"]) for row in rows}.values())
     number = {passage.text: k for k, passage in enumerate(passages)}
-    return passages, [(row["question"], number[row["knowledge"]]) for row in rows if row["answerable"] is not False]
+    asked = [row for row in rows if row["answerable"] is not False]
+    questions = [(row["question"], number[row["knowledge"]]) for row in asked]
+    return passages, questions, [row["answers"] for row in asked]
 
 
 def report(name: str, places: Sequence[int | None]) -> None:
@@ -54,7 +60,7 @@ def quality(path: Path) -> None:
     import bm25s
     import Stemmer
 
-    passages, questions = squad(path)
+    passages, questions, answers = squad(path)
     print(f"{len(passages):,} paragraphs, {len(questions):,} questions")
     print(f"{'':24s}" + "".join(f"{name:>12s}" for name in ("recall@1", "recall@5", "recall@20", "nDCG@10")))
     with tempfile.TemporaryDirectory() as folder, PassageIndex(Path(folder), write=True) as index:
@@ -62,6 +68,11 @@ def quality(path: Path) -> None:
         index.commit()
         number = {passage.text: k for k, passage in enumerate(passages)}
         found = [[number[passage.text] for passage in index.search(question, 20)] for question, _ in questions]
+    cut = [(passages[wanted].text, cut_around(question, passages[wanted].text)) for question, wanted in questions]
+    tokenizer = Tokenizer.load(SHIPPED / "tokenizer.model")
+    short = sum(len(tokenizer.encode(snippet)) <= MAX_SNIPPET for _, snippet in cut)
+    kept = sum(any(a in snippet for a in right) for (_, snippet), right in zip(cut, answers, strict=True))
+    begun = sum(any(a in text[:LENGTH] for a in right) for (text, _), right in zip(cut, answers, strict=True))
     report("openlamda", [place(wanted, numbers) for (_, wanted), numbers in zip(questions, found, strict=True)])
     texts = [f"{passage.title}\n{passage.text}" for passage in passages]
     for name, stop in (("bm25s, stems", None), ("bm25s, stems, stop words", "en")):
@@ -71,6 +82,10 @@ def quality(path: Path) -> None:
         asked = bm25s.tokenize([question for question, _ in questions], **tokens)
         ranked, _ = retriever.retrieve(asked, k=20, show_progress=False)
         report(name, [place(wanted, row.tolist()) for (_, wanted), row in zip(questions, ranked, strict=True)])
+    print(
+        f"snippets of the relevant paragraph: the answer stands in {kept / len(cut):.1%} (in its first {LENGTH} "
+        f"characters: {begun / len(cut):.1%}); {short / len(cut):.1%} have at most {MAX_SNIPPET} tokens of nano's"
+    )
 
 
 def texts(count: int) -> Iterator[str]:

@@ -6,7 +6,8 @@ case and accents; text of languages that are written without spaces is not cut i
 
 import hashlib
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
@@ -41,7 +42,7 @@ class PassageIndex:
             import tantivy
         except ModuleNotFoundError:
             raise UserError(f"{folder}: an index needs tantivy: pip install 'openlamda[search]'") from None
-        self._tantivy, self._lock = tantivy, threading.Lock()
+        self._tantivy, self._folder, self._lock = tantivy, folder, threading.Lock()
         _check(folder, write)
         self._schema = _schema(tantivy)
         self._analyzer = _analyzer(tantivy)
@@ -71,11 +72,13 @@ class PassageIndex:
             return []
         searcher = self._index.searcher()
         found = searcher.search(self._any(self._telling(words, searcher)), max(limit, CANDIDATES), count=False).hits
-        if not found:
-            return []
         numbers: list[Any] = searcher.fast_field_values("number", [address for _, address in found])
-        best = searcher.search(self._ranked(words, numbers), limit, count=False).hits
-        return [self._stored(searcher.doc(address)) for _, address in best]
+        scores = {_place(address): score for score, address in found}
+        boosts = searcher.search(self._boosts(words, numbers), max(1, len(found)), count=False).hits
+        for score, address in boosts:
+            scores[_place(address)] += score
+        best = sorted((address for _, address in found), key=lambda address: -scores[_place(address)])
+        return [self._stored(searcher.doc(address)) for address in best[:limit]]
 
     def _stored(self, document: Any) -> Passage:
         return msgspec.json.decode(document.get_first("passage"), type=Passage)
@@ -91,16 +94,20 @@ class PassageIndex:
         terms = [query.term_query(self._schema, "words", word, index_option="freq") for word in words]
         return query.boolean_query([(should, term) for term in terms])
 
-    def _ranked(self, words: list[str], numbers: list[Any]) -> Any:
-        """A query for the candidates alone: each part is met with them by itself, which skips all other passages."""
+    def _boosts(self, words: list[str], numbers: list[Any]) -> Any:
+        """Pairs of words and words of the title, in the candidates alone.
+
+        Each part is met with the candidates by itself: a union of parts would walk through all passages.
+        """
         query, occur = self._tantivy.Query, self._tantivy.Occur
         among = query.boolean_query(
             [(occur.Should, query.term_query(self._schema, "number", number)) for number in numbers]
         )
-        parts = []
-        for word in dict.fromkeys(words):
-            parts.append(query.term_query(self._schema, "words", word, index_option="freq"))
-            parts.append(query.boost_query(query.term_query(self._schema, "title", word, index_option="freq"), TITLE))
+        title = [
+            (occur.Should, query.term_query(self._schema, "title", word, index_option="freq"))
+            for word in dict.fromkeys(words)
+        ]
+        parts = [query.boost_query(query.boolean_query(title), TITLE)]
         for first, second in dict.fromkeys(pairwise(words)):
             if first != second:
                 parts.append(query.boost_query(query.phrase_query(self._schema, "words", [first, second]), PAIR))
@@ -132,7 +139,7 @@ class PassageIndex:
     def add(self, source: str, passages: Iterable[Passage]) -> None:
         """More passages of a source; to replace those it has, `remove` it first."""
         for passage in passages:
-            with self._lock:
+            with self._lock, self._writing():
                 number = self._numbers.get(source, 0)
                 self._numbers[source] = number + 1
                 self._writer.add_document(
@@ -147,18 +154,23 @@ class PassageIndex:
 
     def finish(self, source: str, stamp: str) -> None:
         """Note that `source` is there in whole, as of `stamp`."""
-        with self._lock:
+        with self._lock, self._writing():
             self._writer.add_document(self._tantivy.Document(source=source, kind="source", stamp=stamp))
             self._numbers.pop(source, None)
 
     def commit(self) -> None:
-        """Make all changes lasting and seen, all or none of them. Raises UserError where the disk is full, say."""
-        with self._lock:
-            try:
-                self._writer.commit()
-            except (ValueError, OSError) as error:
-                raise UserError(f"the index cannot be written: {error}") from None
+        """Make all changes lasting and seen, all or none of them."""
+        with self._lock, self._writing():
+            self._writer.commit()
             self._index.reload()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Raises UserError for what the disk refuses."""
+        try:
+            yield
+        except (ValueError, OSError) as error:
+            raise UserError(f"{self._folder}: cannot be written: {error}") from None
 
     def close(self) -> None:
         """Let go of the folder. Changes since the last commit are lost."""
@@ -219,6 +231,10 @@ def _analyzer(tantivy: Any) -> Any:
     for part in (filters.lowercase(), filters.ascii_fold(), filters.remove_long(60), filters.stemmer("english")):
         builder = builder.filter(part)
     return builder.build()
+
+
+def _place(address: Any) -> tuple[int, int]:
+    return address.segment_ord, address.doc
 
 
 def _number(source: str, number: int) -> int:

@@ -45,7 +45,9 @@ def read_pages(path: Path) -> list[Page]:
         raise UserError(f"{path}: needs pypdfium2: pip install 'openlamda[search]'")
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise BrokenPdf(said[-1][:200] if said else f"the reader ended with {done.returncode}")
+        raise BrokenPdf(
+            said[-1][:200] if said else f"its reader died of {done.returncode}: a fault, or too much memory"
+        )
     return [msgspec.json.decode(line, type=Page) for line in done.stdout.splitlines()]
 
 

@@ -6,7 +6,7 @@ Takes a query and a text. Knows no index: every backend's passages are cut in th
 import re
 import unicodedata
 from collections import Counter
-from functools import cache
+from functools import lru_cache
 
 LENGTH = 450  # characters: at most 160 tokens of the shipped tokenizer for nine English snippets in ten
 STOP = frozenset(
@@ -18,7 +18,7 @@ _SENTENCE = re.compile(r"[^.!?…]*(?:[.!?…]+(?!\s)[^.!?…]*)*[.!?…]*[\"'�
 _ENDINGS = tuple("ational ations ation ingly edly ings ies ing ied ers ed es er ly s".split())
 
 
-@cache
+@lru_cache(2**16)
 def stem(word: str) -> str:
     """The word without case, accents and common English endings, so that `wrote it in` meets `Writing`'s kin."""
     plain = "".join(c for c in unicodedata.normalize("NFKD", word.casefold()) if not unicodedata.combining(c))

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -110,6 +111,14 @@ def test_a_fact_that_answers_comes_before_the_users_passages_and_others_after(in
     assert fact_first[0].text.startswith("Mount Kilimanjaro / height") and own in fact_first
     own_first = toolset("how high are the costs of the Mount Kilimanjaro project?")
     assert own_first[0] == own and len(own_first) > 1
+
+
+def test_a_write_that_fails_names_the_folder(tmp_path):
+    index = PassageIndex(tmp_path / "index", write=True)
+    shutil.rmtree(tmp_path / "index")
+    index.add("a", [Passage("harbour")])
+    with pytest.raises(UserError, match="index: cannot be written"):
+        index.commit()
 
 
 @pytest.mark.slow

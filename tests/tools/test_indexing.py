@@ -216,7 +216,7 @@ def test_a_reader_of_pdf_that_dies_is_a_problem_of_that_file(tmp_path, monkeypat
     (tmp_path / "dies").chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "dies"))
     found, problems = read(path)
-    assert not found and "ended with -11" in problems[0][1]
+    assert not found and "died of -11" in problems[0][1]
 
 
 def test_a_scan_without_text_is_named(tmp_path):
