@@ -70,7 +70,7 @@ def web_search(configured: str) -> WebSearch:
     return WebSearch(url, shape, key=os.environ.get(KEY, ""))
 
 
-def _rows(answer: Any, shape: Shape) -> list[Any] | None:
+def _rows(answer: Any, shape: str) -> list[Any] | None:
     """The results in an answer; None where it has another shape. Brave leaves `web` out where it found nothing."""
     if shape == "brave" and isinstance(answer, dict) and "query" in answer:
         answer = answer.get("web", {"results": []})

@@ -4,6 +4,7 @@ import gzip
 import json
 import lzma
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -278,3 +279,14 @@ def test_without_a_package_it_is_said_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tantivy", None)
     with pytest.raises(UserError, match=r"pip install 'openlamda\[search\]'"):
         PassageIndex(tmp_path / "index", write=True)
+
+
+def test_the_example_of_the_docs_runs(tmp_path, monkeypatch, capsys):
+    docs = Path(__file__).parents[2] / "docs" / "search.md"
+    (example,) = re.findall(r"```python\n(.*?)```", docs.read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "handbook").mkdir()
+    (tmp_path / "handbook" / "harbour.txt").write_text("The harbour closes at nine.")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example, str(docs), "exec"), {})
+    out = capsys.readouterr().out
+    assert "1 files read, 1 passages" in out and "The harbour closes at nine. file://" in out
