@@ -54,7 +54,7 @@ class PassageIndex:
             if write:
                 self._writer = self._index.writer(HEAP, 1)
         except (ValueError, OSError) as error:
-            if "LockBusy" in str(error) or "lock" in str(error).lower():
+            if "LockBusy" in str(error):
                 raise UserError(f"{folder}: is being written by another process") from None
             raise UserError(f"{folder}: {error}, expected an index") from None
 

