@@ -16,6 +16,7 @@ from openlamda.dialog.roles import Role
 from openlamda.dialog.trace import printable
 from openlamda.errors import UserError
 from openlamda.text.dialog import Dialog, dialog_from_json
+from openlamda.tools.toolset import open_toolset
 
 COMMANDS = "/why: how the last reply was chosen   /reset: a new dialog   /quit"
 
@@ -29,6 +30,8 @@ def chat(
     remote: str = "",
     remote_model: str = "",
     role: Path | None = None,
+    index: str = "",
+    web: str = "",
     seed: int = 0,
     json: bool = False,
 ) -> None:
@@ -54,6 +57,11 @@ def chat(
         The name of the model on that server, where it wants one.
     role
         A role file (TOML).
+    index
+        Look up in this index, too: a folder that `openlamda index` made, or http://HOST:9200/NAME on OpenSearch.
+    web
+        Look up on the web, too: searxng=URL or brave=URL of a service's JSON search. What is looked up is sent there.
+        A key is read from OPENLAMDA_WEB_KEY.
     seed
         The same seed gives the same replies.
     json
@@ -69,7 +77,8 @@ def chat(
         raise UserError(f"--devices {devices}: the server computes, expected --devices or --remote")
     dialog = _read(messages) if messages is not None else Dialog()
     spoken = Role.read(role) if role is not None else None
-    lamda = load(model, role=spoken, devices=devices, remote=remote, remote_model=remote_model)
+    toolset = open_toolset(index, web)
+    lamda = load(model, role=spoken, toolset=toolset, devices=devices, remote=remote, remote_model=remote_model)
     if once is None and messages is None:
         _converse(lamda, seed)
         return

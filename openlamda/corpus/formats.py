@@ -58,9 +58,9 @@ def _parquet(path: Path, report: Report) -> Iterator[Document | Talk]:
     return _rows(path, parquet.read_objects(path, report), report)
 
 
-def read_objects(path: Path, report: Report) -> Iterator[tuple[int, Any]]:
-    """(line, JSON value) of the lines that hold one."""
-    for number, line in read_lines(path, report):
+def read_objects(path: Path, report: Report, most: int | None = None) -> Iterator[tuple[int, Any]]:
+    """(line, JSON value) of the lines that hold one, of at most `most` bytes."""
+    for number, line in read_lines(path, report, most):
         if not line.strip():
             continue
         try:

@@ -22,26 +22,32 @@ Report = Callable[[str, str], None]
 MAX_ROW = 32 * 2**20  # bytes of one line, record or page
 
 
-def read_lines(path: Path, report: Report) -> Iterator[tuple[int, bytes]]:
+def read_lines(path: Path, report: Report, most: int | None = None) -> Iterator[tuple[int, bytes]]:
     """(number from 1, line) of `path`; a byte order mark is left out, lines above MAX_ROW are reported.
 
-    A file that breaks off or is damaged is read up to there. Raises UserError when there is none.
+    A file that breaks off, is damaged or unpacks to more than `most` bytes is read up to there. Raises UserError when
+    there is none.
     """
     if not path.exists():
         raise UserError(f"{path}: no such file")
     number = 0
     try:
         with open_packed(path) as file:
+            size = 0
             while line := file.readline(MAX_ROW + 1):
                 number += 1
+                size += len(line)
+                if most is not None and size > most:
+                    raise OSError(f"unpacks to more than {most:,} bytes")
                 if number == 1:
                     if line.startswith((b"\xff\xfe", b"\xfe\xff")):
                         report(f"{path}:1", "UTF-16, expected UTF-8; nothing of the file is read")
                         return
                     line = line.removeprefix(b"\xef\xbb\xbf")
                 if len(line) > MAX_ROW and not line.endswith(b"\n"):
-                    size = len(line) + _skip_line(file)
-                    report(f"{path}:{number}", f"a line of {size:,} bytes, expected at most {MAX_ROW:,}")
+                    rest = _skip_line(file, None if most is None else most - size)
+                    size += rest
+                    report(f"{path}:{number}", f"a line of {len(line) + rest:,} bytes, expected at most {MAX_ROW:,}")
                 else:
                     yield number, line
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
@@ -60,11 +66,11 @@ def open_packed(path: Path) -> io.BufferedIOBase:
     return open(path, "rb")
 
 
-def _skip_line(file: io.BufferedIOBase) -> int:
+def _skip_line(file: io.BufferedIOBase, most: int | None) -> int:
     size = 0
     while part := file.readline(2**20):
         size += len(part)
-        if part.endswith(b"\n"):
+        if part.endswith(b"\n") or (most is not None and size > most):
             break
     return size
 

@@ -4,6 +4,7 @@ Takes a path, gives documents: of each page what trafilatura takes for its main 
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,6 +12,7 @@ from openlamda.corpus.lines import MAX_ROW, Report
 from openlamda.corpus.rows import Document
 from openlamda.errors import UserError
 
+NO_TEXT = "no main text, expected an HTML page that has one"
 _ATTEMPTS = 100  # to find the next record behind a broken one
 _PAGES = ("text/html", "application/xhtml+xml")
 
@@ -18,14 +20,21 @@ _PAGES = ("text/html", "application/xhtml+xml")
 def read_page(path: Path, report: Report) -> Iterator[Document]:
     """The one document of an HTML file."""
     extract = _extractor(path)
+    page = page_bytes(path, report)
+    if text := extract(page):
+        yield Document(path.name, text)
+    elif page:
+        report(str(path), NO_TEXT)
+
+
+def page_bytes(path: Path, report: Report) -> bytes:
+    """An HTML file as it stands, b"" for one that is too long."""
     with open(path, "rb") as file:
         page = file.read(MAX_ROW + 1)
     if len(page) > MAX_ROW:
         report(str(path), f"a page of more than {MAX_ROW:,} bytes, expected at most that")
-    elif text := extract(page):
-        yield Document(path.name, text)
-    elif page:
-        report(str(path), "no main text, expected an HTML page that has one")
+        return b""
+    return page
 
 
 def read_warc(path: Path, report: Report) -> Iterator[Document]:
@@ -90,17 +99,34 @@ def _find(file: IO[bytes], mark: bytes, place: int) -> int | None:
 
 def read_zim(path: Path, report: Report) -> Iterator[Document]:
     """The articles of an archive, each by its path. Raises UserError where libzim (GPL, so optional) is missing."""
+    extract = _extractor(path)
+    for article in articles(path, report):
+        if text := extract(article.page):
+            yield Document(f"{path.name}/{article.path}", text)
+
+
+@dataclass(frozen=True)
+class Article:
+    """A page of an archive, as HTML."""
+
+    path: str
+    title: str
+    page: bytes
+
+
+def articles(path: Path, report: Report) -> Iterator[Article]:
+    """The HTML pages of a ZIM archive. Raises UserError where libzim is missing."""
     try:
         from libzim.reader import Archive
     except ModuleNotFoundError:
         raise UserError(f"{path}: needs libzim, which is GPL: pip install 'openlamda[corpus,zim]'") from None
-    extract = _extractor(path)
     try:
         archive = Archive(path)
     except RuntimeError as error:
         report(str(path), f"{error}, expected a ZIM archive")
         return
     for number in range(archive.all_entry_count):
+        where = f"{path}:{number + 1}"
         try:
             entry = archive._get_entry_by_id(number)
             if entry.is_redirect:
@@ -108,12 +134,14 @@ def read_zim(path: Path, report: Report) -> Iterator[Document]:
             item = entry.get_item()
             if item.mimetype.partition(";")[0] not in _PAGES:
                 continue
-            page = bytes(item.content)
+            if item.size > MAX_ROW:
+                report(where, f"a page of {item.size:,} bytes, expected at most {MAX_ROW:,}")
+                continue
+            article = Article(entry.path, entry.title, bytes(item.content))
         except (RuntimeError, KeyError, IndexError) as error:
-            report(f"{path}:{number + 1}", f"{error}, expected an article")
+            report(where, f"{error}, expected an article")
             continue
-        if text := extract(page):
-            yield Document(f"{path.name}/{entry.path}", text)
+        yield article
 
 
 def _extractor(path: Path) -> Callable[[bytes], str]:

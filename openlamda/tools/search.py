@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from openlamda.errors import UserError
 from openlamda.text.dialog import Result
+from openlamda.tools.snippet import stem
 
 KNOWLEDGE = Path(__file__).parent / "knowledge"
 MAX_WORDS = 24  # of a query
@@ -56,7 +57,7 @@ class SearchIndex:
 
     def __call__(self, query: str) -> list[Result]:
         """The best facts for `query`, as "entity / attribute / value"."""
-        return [Result(f"{f.entity} / {f.attribute} / {f.value}", f.url, f.entity) for f in self.search(query)]
+        return [told(fact) for fact in self.search(query)]
 
     def search(self, query: str, limit: int = 5) -> list[Fact]:
         """At most `limit` facts, best first: those whose entity the query names in full before all others.
@@ -80,6 +81,20 @@ class SearchIndex:
         whole -= {name for name in whole for other in whole if name != other and f" {name} " in f" {other} "}
         ranked = sorted(rows, key=lambda row: (named[row[0]] not in whole, row[1], row[0]))
         return [self.facts[row[0]] for row in ranked[:limit]]
+
+
+def told(fact: Fact) -> Result:
+    """A fact as the paper tells it (LaMDA, section 6.2): "Rafael Nadal / Age / 35"."""
+    return Result(f"{fact.entity} / {fact.attribute} / {fact.value}", fact.url, fact.entity)
+
+
+def fits(query: str, fact: Fact) -> bool:
+    """Whether the fact answers all of `query`: it names the entity in full, and what else it asks is the attribute."""
+    words = [word.casefold() for word in re.findall(r"\w+", query[:2000])]
+    name = _longest_in(f" {' '.join(words)} ", fact)
+    rest = [stem(word) for word in words if word not in _STOP and word not in name.split()]
+    known = {stem(word) for word in re.findall(r"\w+", f"{fact.attribute} {fact.hints}")}
+    return bool(name) and bool(rest) and known.issuperset(rest)
 
 
 def _longest_in(spoken: str, fact: Fact) -> str:

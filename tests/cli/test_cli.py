@@ -25,6 +25,7 @@ def run(*arguments, stdin=""):
     [
         (),
         ("chat",),
+        ("index",),
         ("judge",),
         ("train",),
         ("plan",),
