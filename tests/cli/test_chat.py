@@ -43,8 +43,9 @@ def run(tokenizer, monkeypatch, capsys):
             return [-9.0 if Symbol.SNIPPET in prefix else -0.1]
         return [-1.0] * len(continuation)
 
-    def load(model=None, role=None, devices=1, remote="", remote_model=""):
-        return Lamda(ScriptedModel(say, rate), tokenizer, Toolset([Book()]), role=role, judges=Judges())
+    def load(model=None, role=None, toolset=None, devices=1, remote="", remote_model=""):
+        tools = toolset or Toolset([Book()])
+        return Lamda(ScriptedModel(say, rate), tokenizer, tools, role=role, judges=Judges())
 
     monkeypatch.setattr(importlib.import_module("openlamda.loading"), "load", load)
 
