@@ -24,7 +24,7 @@ def markdown(text: str, sources: Sequence[Source]) -> str:
     cited = {source.k for source in sources}
     parts = _MARK.split(text)
     said = "".join(
-        f"[^{part}]" if n % 2 and int(part) in cited else _unlinked(f"[{part}]" if n % 2 else part)
+        f"[^{int(part)}]" if n % 2 and int(part) in cited else _unlinked(f"[{part}]" if n % 2 else part)
         for n, part in enumerate(parts)
     )
     return "\n".join([said, *([""] if sources else []), *map(_footnote, sources)])
@@ -56,7 +56,7 @@ def literal(text: str) -> str:
 
 
 def link(url: str) -> str | None:
-    """A web page's address, in characters that cannot end a link; None for any other: `javascript:`, `data:`, a file."""
+    """A web page's address, in characters that cannot end a link; None for others: `javascript:`, `data:`, a file."""
     try:
         parts = urlsplit(url)
         port = parts.port

@@ -1,9 +1,9 @@
 """Whether the passages that a reply cites have what it states: a rule that anybody can check (text/stated.py).
 
 A mark covers its sentence and those before it that have none, back to the last mark. A sentence with a citation is
-supported where the cited passages, together with what was computed, have every number, date and name in it. Names that
-the user said are the topic, and need no source beside something else that does. A sentence without a citation is only
-asked for the source of its numbers and dates. What neither has a number, a date nor a name cannot be checked so.
+supported where the cited passages, together with what was computed, have every number, date and name in it: those that
+the user said, too, since an answer about one thing out of a passage on another is none. A sentence without a citation
+is only asked for the source of its numbers and dates. What has neither number nor date nor name cannot be checked so.
 """
 
 import re
@@ -63,11 +63,8 @@ def claims(reply: str, results: Sequence[Result], given: Sequence[str] = ()) -> 
 
 def _checked(claim: Claim, cited: Sequence[Passage], computed: Sequence[Passage], topic: Passage) -> Claim:
     what = stated(claim.text)
-    said = topic.has(what)
-    if cited:
-        others = Stated(what.numbers, what.dates, what.names - said)
-        what = others or what
-    else:
+    if not cited:
+        said = topic.has(what)
         what = Stated(what.numbers - said, what.dates - said)
     if not what:
         return claim

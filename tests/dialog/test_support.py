@@ -47,11 +47,16 @@ def test_a_mark_at_the_end_covers_the_sentences_before_it():
     assert {claim.verdict for claim in found} == {"supported"}
 
 
-def test_the_topic_needs_no_source_but_an_answer_does():
+def test_an_answer_about_one_thing_from_a_passage_on_another_is_not_in_the_source():
     asked = ["How high is the Old Rock, was it named by Marlowe?"]
-    assert verdicts("The Old Rock is 12 metres high. [1]", KRAIM, given=asked) == ["supported"]
-    assert verdicts("The Old Rock is 13 metres high. [1]", KRAIM, given=asked) == ["not in the source"]
+    assert verdicts("The Old Rock is 12 metres high. [1]", KRAIM, given=asked) == ["not in the source"]
     assert verdicts("Yes, Marlowe named it. [1]", KRAIM, given=asked) == ["not in the source"]
+    assert verdicts("It is by Sorn. [1]", Result("It was built in 1990.", "https://example.org", "Sorn")) == [
+        "supported"
+    ]
+
+
+def test_what_the_user_said_needs_no_source_unless_one_is_given():
     assert verdicts("It has 13.", KRAIM, given=["Is it 13?"]) == ["nothing to check"]
     assert verdicts("It has 13. [1]", KRAIM, given=["Is it 13?"]) == ["not in the source"]
 
