@@ -1,8 +1,11 @@
 """A tools file says which tools are asked in which order; every mistake in it names file, table and key."""
 
+import re
 import sys
 from importlib import metadata
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -11,6 +14,7 @@ from openlamda.text.dialog import Result
 from openlamda.tools import toolset as module
 from openlamda.tools.calls import Limits
 from openlamda.tools.entry_points import GROUP
+from openlamda.tools.kinds import McpTable
 from openlamda.tools.toolset import default_toolset, read_toolset
 
 
@@ -108,6 +112,19 @@ def test_a_mistake_names_file_table_and_key(tmp_path, text, message):
     with pytest.raises(UserError) as error:
         read(tmp_path, text)
     assert str(error.value).startswith(str(tmp_path / "tools.toml") + ": ") and message in str(error.value)
+
+
+def test_the_tools_file_and_the_tool_in_the_docs_are_ones(tmp_path, monkeypatch):
+    text = (Path(__file__).parents[2] / "docs/own-tools.md").read_text(encoding="utf-8")
+    toml, code = (re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL)[0] for kind in ("toml", "python"))
+    documented: dict[str, Any] = {}
+    exec(code, documented)
+    monkeypatch.setattr(sys.modules["tools_of_a_package"], "Weather", documented["Weather"])
+    monkeypatch.setattr(McpTable, "open", lambda table, folder: lambda query: [Result(f"{table.tool}: {query}")])
+    answer = read(tmp_path, toml).ask("weather in Sorn")
+    assert [call.tool for call in answer.calls] == ["calculator", "search", "weather", "search_docs"]
+    assert [result.text for result in answer.results][-2:] == ["weather in Sorn: 20 C", "search_docs: weather in Sorn"]
+    assert read_toolset(tmp_path / "tools.toml")("K2")[-1].text == "search_docs: K2"
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
