@@ -52,30 +52,42 @@ class Worker:
     def start(self, query: str) -> "Running":
         """Begin a call."""
         future: Future[list[Result]] = Future()
+        running = Running(future, time.monotonic(), self.limits.timeout)
         if not self._free.acquire(blocking=False):
             future.set_exception(TimeoutError(f"{AT_ONCE} calls of it have not come back yet"))
-        else:
-            threading.Thread(target=self._run, args=(query, future), daemon=True).start()
-        return Running(future, time.monotonic(), self.limits.timeout)
-
-    def _run(self, query: str, future: "Future[list[Result]]") -> None:
+            return running
         try:
-            future.set_result(bounded(self._ask(query), self.limits))
-        except Exception as failure:
-            future.set_exception(failure)
-        except BaseException as failure:  # a tool that wants to end the program ends its call alone
-            future.set_exception(RuntimeError(f"{type(failure).__name__}: {failure}"))
-        finally:
+            threading.Thread(target=self._run, args=(query, running), daemon=True).start()
+        except RuntimeError as error:  # no thread is to be had
             self._free.release()
+            future.set_exception(error)
+        return running
+
+    def _run(self, query: str, running: "Running") -> None:
+        try:
+            results, failure = bounded(self._ask(query), self.limits), None
+        except Exception as error:
+            results, failure = [], error
+        except BaseException as error:  # a tool that wants to end the program ends its call alone
+            results, failure = [], RuntimeError(f"{type(error).__name__}: {error}")
+        self._free.release()
+        running.end(results, failure)
 
 
-@dataclass(frozen=True)
 class Running:
     """A call that was begun."""
 
-    _future: "Future[list[Result]]"
-    _began: float
-    _timeout: float
+    def __init__(self, future: "Future[list[Result]]", began: float, timeout: float):
+        self._future, self._began, self._timeout = future, began, timeout
+        self._ended: float | None = None
+
+    def end(self, results: list[Result], failure: Exception | None) -> None:
+        """The call is over; whoever waits hears of it."""
+        self._ended = time.monotonic()
+        if failure is None:
+            self._future.set_result(results)
+        else:
+            self._future.set_exception(failure)
 
     def wait(self) -> tuple[list[Result], float, str | None]:
         """Results, the milliseconds that they took, and what failed."""
@@ -86,7 +98,7 @@ class Running:
             failure = str(late) or f"no answer within {self._timeout:g} seconds"
         except Exception as error:
             failure = f"{type(error).__name__}: {error}"
-        return results, 1000 * (time.monotonic() - self._began), failure
+        return results, 1000 * ((self._ended or time.monotonic()) - self._began), failure
 
 
 def bounded(found: Iterable[Result], limits: Limits) -> list[Result]:
@@ -94,7 +106,6 @@ def bounded(found: Iterable[Result], limits: Limits) -> list[Result]:
 
     Raises TypeError for anything but results, and ValueError for an address that is no page's, `javascript:` say.
     """
-    now = datetime.now(UTC).isoformat(timespec="seconds")
     results = []
     for result in islice(found, limits.max_results):
         if not isinstance(result, Result):
@@ -102,6 +113,7 @@ def bounded(found: Iterable[Result], limits: Limits) -> list[Result]:
         if result.url is not None and not is_address(result.url):
             raise ValueError(f"a result's address is {result.url!r:.80}, expected http, https, file or a path")
         title = result.title[:MAX_TITLE] if result.title else result.title
+        now = datetime.now(UTC).isoformat(timespec="seconds")
         results.append(replace(result, text=result.text[: limits.max_characters], title=title, fetched=now))
     return results
 

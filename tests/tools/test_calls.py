@@ -14,7 +14,7 @@ from openlamda.tools.base import Toolset
 from openlamda.tools.cache import ResultCache
 from openlamda.tools.calls import Limits
 
-SOON = Limits(timeout=0.05)
+SOON = Limits(timeout=0.3)
 
 
 class Tool:
@@ -34,11 +34,10 @@ def test_a_tool_that_hangs_costs_its_time_and_nothing_else():
     answer = toolset.ask("x")
     assert time.monotonic() - began < 5
     assert [result.text for result in answer.results] == ["quick"]
-    assert answer.failure == "slow: no answer within 0.05 seconds"
-    assert [(call.tool, call.results, call.failure is None) for call in answer.calls] == [
-        ("slow", 0, False),
-        ("tool", 1, True),
-    ]
+    assert answer.failure == "slow: no answer within 0.3 seconds"
+    slow, quick = answer.calls
+    assert (slow.tool, slow.results) == ("slow", 0) and (quick.tool, quick.results, quick.failure) == ("tool", 1, None)
+    assert quick.ms < 300 <= slow.ms  # its own time, not that of the one that was waited for
     end.set()
     assert [result.text for result in toolset.ask("y").results] == ["late", "quick"]  # of this call, not of the first
 
