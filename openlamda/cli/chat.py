@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from openlamda.dialog.lamda import Lamda, Reply
+from openlamda.dialog.markdown import markdown as as_markdown
 from openlamda.dialog.roles import Role
 from openlamda.dialog.trace import printable
 from openlamda.errors import UserError
@@ -30,10 +31,13 @@ def chat(
     remote: str = "",
     remote_model: str = "",
     role: Path | None = None,
+    tools: Path | None = None,
     index: str = "",
     web: str = "",
     seed: int = 0,
     json: bool = False,
+    markdown: bool = False,
+    trace: bool = False,
 ) -> None:
     """Talk to a model; /why shows the sixteen candidates, their scores and what was looked up.
 
@@ -57,6 +61,8 @@ def chat(
         The name of the model on that server, where it wants one.
     role
         A role file (TOML).
+    tools
+        A tools file (TOML, docs/own-tools.md): which tools are asked, in which order; default: the three that ship.
     index
         Look up in this index, too: a folder that `openlamda index` made, or http://HOST:9200/NAME on OpenSearch.
     web
@@ -66,18 +72,25 @@ def chat(
         The same seed gives the same replies.
     json
         With --once or --messages: print the reply, its sources and its trace as JSON.
+    markdown
+        With --once or --messages: print the reply as Markdown, its sources as footnotes with links.
+    trace
+        With --once or --messages: print after the reply what /why shows.
     """
     from openlamda.loading import load  # brings jax: not for --help
 
-    if json and once is None and messages is None:
-        raise UserError("--json: nothing to reply to, expected --once TEXT or --messages FILE with it")
+    for name, asked in (("json", json), ("markdown", markdown), ("trace", trace)):
+        if asked and once is None and messages is None:
+            raise UserError(f"--{name}: nothing to reply to, expected --once TEXT or --messages FILE with it")
+    if json and (markdown or trace):
+        raise UserError("--json: prints everything, expected neither --markdown nor --trace with it")
     if remote_model and not remote:
         raise UserError("--remote-model: no server, expected --remote URL with it")
     if remote and devices != 1:
         raise UserError(f"--devices {devices}: the server computes, expected --devices or --remote")
     dialog = _read(messages) if messages is not None else Dialog()
     spoken = Role.read(role) if role is not None else None
-    toolset = open_toolset(index, web)
+    toolset = open_toolset(tools, index, web)
     lamda = load(model, role=spoken, toolset=toolset, devices=devices, remote=remote, remote_model=remote_model)
     if once is None and messages is None:
         _converse(lamda, seed)
@@ -85,15 +98,19 @@ def chat(
     reply = lamda.reply(dialog.say("user", once) if once is not None else dialog, seed=seed)
     if json:
         print(jsonlib.dumps(as_json(reply), indent=2))
+    elif markdown:
+        print(printable(as_markdown(reply.text, reply.sources)))
     else:
         _print(reply, lamda.role.name, Console(soft_wrap=True, emoji=False))
+    if trace:
+        Console().print(reply.trace.render())
 
 
 def as_json(reply: Reply) -> dict:
     """A reply and its trace as plain values."""
     return {
         "reply": reply.text,
-        "sources": [{"k": source.k, "title": source.title, "url": source.url} for source in reply.sources],
+        "sources": [vars(source) for source in reply.sources],
         "finish_reason": reply.finish_reason,
         "verified": reply.verified,
         **reply.trace.to_json(),
@@ -156,4 +173,5 @@ def _print(reply: Reply, name: str, console: Console) -> None:
         console.print(printable(f'(looked up "{asked.query}")'), style="dim", markup=False, highlight=False)
     console.print(printable(f"{name}: {reply.text}"), markup=False, highlight=False)
     for source in reply.sources:
-        console.print(printable(f"[{source.k}] {source.url}"), style="dim", markup=False, highlight=False)
+        lacking = "   (does not have all that is said)" if source.support == "not in the source" else ""
+        console.print(printable(f"[{source.k}] {source.url}{lacking}"), style="dim", markup=False, highlight=False)

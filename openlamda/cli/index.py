@@ -41,7 +41,7 @@ def index(
         Print one object with the counts and the problems.
     """
     from openlamda.tools.indexing import summary, update
-    from openlamda.tools.toolset import open_index
+    from openlamda.tools.searches import open_index
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     console = Console(stderr=True, highlight=False)

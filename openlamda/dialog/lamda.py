@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from openlamda.dialog import citations, judge, rank
 from openlamda.dialog.research import research
 from openlamda.dialog.roles import Role, pin
+from openlamda.dialog.support import claims
 from openlamda.dialog.trace import Considered, Trace
 from openlamda.engine.base import BLENDERBOT, Candidate, LanguageModel, Sampling, Tokens
 from openlamda.errors import UserError
-from openlamda.text.dialog import Dialog, Source
+from openlamda.text.dialog import Dialog, Result, Source
 from openlamda.text.grammar import UNSPOKEN, Grammar
 from openlamda.text.tokenizer import Symbol, Tokenizer
 from openlamda.tools.base import Toolset
@@ -28,7 +29,7 @@ class Reply:
     text: str
     sources: tuple[Source, ...]
     finish_reason: str  # "stop", "length" (the text was cut) or "safe_reply" (no candidate survived)
-    verified: bool  # every number stands in a cited or computed result, in the role or in the user's last words
+    verified: bool  # no claim fails: what is stated stands in a cited passage, or was computed, or said by the user
     trace: Trace
 
 
@@ -99,14 +100,14 @@ class Lamda:
         final = draft
         if steps:
             prompt = self.grammar.research(context, draft.text, steps, answer=True).tokens
-            final = self._choose("final", context, prompt, trace, [step.snippet for step in steps if step.snippet])
+            final = self._choose("final", context, prompt, trace, results)
         if final is None:
             return Reply(self.role.safe_reply, (), "safe_reply", True, trace)
-        text, sources = citations.cite(final.text, results)
-        known = [*self._given(context), *(source.text for source in sources)]
-        known += [result.text for result in results if result.url is None]  # computed: there is nothing to cite
+        text = citations.cite(final.text, results)
+        trace.claims = claims(text, results, self._given(context))
+        sources = citations.sources(text, results, trace.claims)
         reason = "stop" if final.finished else "length"
-        return Reply(text, sources, reason, not citations.unsupported(text, known), trace)
+        return Reply(text, sources, reason, not any(claim.failed for claim in trace.claims), trace)
 
     def over(self, model: LanguageModel) -> "Lamda":
         """The same agent over another engine, or over this one within a request's limits."""
@@ -123,34 +124,34 @@ class Lamda:
         return [*(turn.text for turn in self.role.pinned), context.turns[-1].text]
 
     def _choose(
-        self, name: str, context: Dialog, prompt: Tokens, trace: Trace, snippets: Sequence[str] | None = None
+        self, name: str, context: Dialog, prompt: Tokens, trace: Trace, results: Sequence[Result] | None = None
     ) -> "_Chosen | None":
         """Draw candidates, judge them, drop what may not be said, and take the best; None where nothing is left."""
-        sampling = self.draft_sampling if snippets is None else self.final_sampling
+        sampling = self.draft_sampling if results is None else self.final_sampling
         with _timed(trace, f"{name}: sample"):
             drawn = self.model.sample(prompt, self.num_candidates, sampling, trace.seed * 2 + (name == "final"))
         texts = [self.tokenizer.decode(candidate.tokens).strip() for candidate in drawn]
         with _timed(trace, f"{name}: judge"):
-            judged = self._judge(context, drawn, snippets or ())
+            judged = self._judge(context, drawn, [result.text for result in results or ()])
         considered = [
             Considered(text, candidate.logprob, scores)
             for text, candidate, scores in zip(texts, drawn, judged, strict=True)
         ]
         trace.rounds[name] = considered
-        known = [*self._given(context), *(snippets or ())]
         thresholds = self.judges.thresholds | ({} if self.role.safe is None else {"safe": self.role.safe})
         for candidate in considered:
-            if not citations.cite(candidate.text, ())[0]:
+            if not citations.cite(candidate.text, ()):
                 candidate.dropped = "empty"
             elif not rank.is_safe(candidate.scores, thresholds):
                 candidate.dropped = "unsafe"
         left = [i for i, candidate in enumerate(considered) if candidate.dropped is None]
         if not left:
             return None
-        if snippets is not None:
-            supported = [i for i in left if not citations.unsupported(texts[i], known)]
+        if results is not None:
+            failed = {i: self._failed(texts[i], results, context) for i in left}
+            supported = [i for i in left if not failed[i]]
             for i in set(left) - set(supported) if supported else ():  # else one is said, and marked unverified
-                considered[i].dropped = "states a number that no snippet has"
+                considered[i].dropped = failed[i]
             left = supported or left
 
         def worth(i: int) -> float:
@@ -161,6 +162,12 @@ class Lamda:
         best = max(left, key=worth)
         considered[best].chosen = True
         return _Chosen(texts[best], drawn[best].finished)
+
+    def _failed(self, text: str, results: Sequence[Result], context: Dialog) -> str | None:
+        """What a candidate states without support, in one line."""
+        found = claims(citations.cite(text, results), results, self._given(context))
+        failed = [f"{claim.verdict}: {', '.join(claim.missing)}" for claim in found if claim.failed]
+        return "; ".join(failed) or None
 
     def _judge(self, context: Dialog, drawn: Sequence[Candidate], snippets: Sequence[str]) -> list[dict[str, float]]:
         if not self.judges.attributes:

@@ -27,7 +27,7 @@ def research(
     trace: Trace,
     max_queries: int = 4,
 ) -> tuple[list[Step], list[Result]]:
-    """The steps taken and the results found, in the order in which `[k]` counts them.
+    """The steps taken and the passages that the model was shown, in the order in which `[k]` counts them.
 
     At most `max_queries` queries; then the reply is due, whatever the model would rather do.
     """
@@ -45,14 +45,17 @@ def research(
         if not query:
             break
         result = cursor.next(query)
-        trace.research.append(Asked(query, result, cursor.failure))
-        steps.append(Step(query, shortened(result.text, tokenizer) if result else None))
         if result is not None:
+            result = replace(result, text=shortened(result.text, tokenizer))
             results.append(result)
+        trace.research.append(Asked(query, result, cursor.last.failure))
+        trace.calls += cursor.last.calls
+        steps.append(Step(query, result.text if result else None))
     return steps, results
 
 
 def shortened(text: str, tokenizer: Tokenizer) -> str:
     """The beginning of a snippet, at most MAX_SNIPPET tokens: what attention costs is counted in tokens."""
-    tokens = tokenizer.encode(text[: 8 * MAX_SNIPPET])
+    text = text[: 8 * MAX_SNIPPET]
+    tokens = tokenizer.encode(text)
     return text if len(tokens) <= MAX_SNIPPET else tokenizer.decode(tokens[:MAX_SNIPPET]).rstrip("\ufffd")

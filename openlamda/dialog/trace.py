@@ -8,7 +8,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from openlamda.dialog.support import Claim
 from openlamda.text.dialog import Result
+from openlamda.tools.calls import Call
 
 _REORDERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -45,15 +47,20 @@ class Asked:
 
 @dataclass
 class Trace:
-    """Filled while a reply is made. Rounds of candidates are named "draft" and "final"; timings are seconds."""
+    """Filled while a reply is made. Rounds of candidates are named "draft" and "final"; timings are seconds.
+
+    `calls` are what each tool did for each query, `claims` the sentences of the reply and their support.
+    """
 
     seed: int
     rounds: dict[str, list[Considered]] = field(default_factory=dict)
     research: list[Asked] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values: candidates of the last round and of every round, research, timings, seed."""
+        """Plain values: candidates of the last round and of every round, research, calls, claims, timings, seed."""
         name, candidates = next(reversed(self.rounds.items()), ("draft", []))
         return {
             "round": name,
@@ -67,6 +74,8 @@ class Trace:
                 }
                 for asked in self.research
             ],
+            "calls": [vars(call) for call in self.calls],
+            "claims": [vars(claim) for claim in self.claims],
             "timings": self.timings,
             "seed": self.seed,
         }
@@ -89,5 +98,13 @@ class Trace:
         for asked in self.research:
             came = asked.error or (asked.result.text if asked.result else "nothing found")
             parts.append(Text(printable(f'looked up "{asked.query}": {came}')))
+        for call in self.calls:
+            came = call.failure or f"{call.results} results"
+            took = "from the cache" if call.cached else f"{call.ms:.1f} ms"
+            parts.append(Text(printable(f'{call.tool} on "{call.query}": {came}, {took}')))
+        for claim in self.claims:
+            marks = "".join(f"[{k}]" for k in claim.cites)
+            lacking = f" ({', '.join(claim.missing)})" if claim.missing else ""
+            parts.append(Text(printable(f"{claim.verdict}{lacking}: {claim.text} {marks}".rstrip())))
         parts.append(Text("  ".join(f"{name} {seconds:.2f} s" for name, seconds in self.timings.items())))
         return Group(*parts)

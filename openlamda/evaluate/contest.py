@@ -78,6 +78,8 @@ def _shares(
     own = [turn.text for turn in context.dialog.turns if turn.author == "agent"]
     found = {(name, ""): share for name, share in metrics.wording(said.text, own).items()}
     found |= {(name, ""): share for name, share in metrics.research(said.trace).items()}
+    if "claims" in said.trace:
+        found |= {(name, "automatic"): share for name, share in metrics.citing(said.trace["claims"]).items()}
     rated = labels or {}
     for name, share in (metrics.quality(rated) | metrics.safety(rated) | metrics.in_role(rated)).items():
         found[name, rater] = share

@@ -55,6 +55,18 @@ def research(trace: Mapping[str, Any]) -> dict[str, Share]:
     return {"looked_up": (100.0 * bool(trace["research"]), 1.0)} if "research" in trace else {}
 
 
+def citing(claims: Sequence[Mapping[str, Any]]) -> dict[str, Share]:
+    """Citation accuracy by rule (dialog/support.py): of cited sentences with something to check, the share whose source
+    has it; and the share of cited sentences with something to check.
+    """
+    verdicts = [claim["verdict"] for claim in claims if claim["cites"]]
+    checked = sum(verdict != "nothing to check" for verdict in verdicts)
+    return {
+        "supported_citations": (100.0 * verdicts.count("supported"), float(checked)),
+        "checked_citations": (100.0 * checked, float(len(verdicts))),
+    }
+
+
 def wording(reply: str, earlier: Sequence[str]) -> dict[str, Share]:
     """Words; distinct words and word pairs among a reply's own; its 3-grams that stood in an earlier turn of the agent.
 

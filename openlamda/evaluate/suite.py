@@ -5,7 +5,7 @@
 
 import hashlib
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -14,9 +14,20 @@ from typing import Any, Literal
 from openlamda.corpus import objectives, public
 from openlamda.corpus.readers import read_jsonl
 from openlamda.corpus.rows import Judged, held_back
-from openlamda.dialog.lamda import Lamda
+from openlamda.dialog.lamda import Lamda, Reply
 from openlamda.errors import UserError
-from openlamda.evaluate import contexts, judging, language, plots, questions, raters, report, systems
+from openlamda.evaluate import (
+    contexts,
+    grounding,
+    judging,
+    language,
+    metrics,
+    plots,
+    questions,
+    raters,
+    report,
+    systems,
+)
 from openlamda.evaluate.contest import VERSION, answer, comparisons, figures
 from openlamda.evaluate.contexts import ContextsConfig
 from openlamda.evaluate.figure import RESAMPLES, Comparison, Figure
@@ -30,6 +41,8 @@ from openlamda.tools.calculator import Calculator
 from openlamda.tools.search import SearchIndex, read_facts
 from openlamda.tools.translator import Translator
 
+Part = Literal["language", "judges", "arithmetic", "knowledge", "swapped", "two_step", "unanswerable", "injected"]
+Wrong = Callable[[str, str, str], None]
 JUDGES = ("unsafe", "grounded", "sensible", "specific", "interesting")
 
 
@@ -46,7 +59,7 @@ class Suite:
     """What a suite file sets; question files lie beside it."""
 
     data: str = "data"  # folder of the public data (docs/data.md); held-back rows of it are used
-    parts: tuple[Literal["language", "judges", "arithmetic", "knowledge", "swapped"], ...] = ()
+    parts: tuple[Part, ...] = ()
     contexts: tuple[ContextsConfig, ...] = ()
     system: tuple[SystemConfig, ...] = ()
     compare: tuple[CompareConfig, ...] = ()
@@ -54,6 +67,9 @@ class Suite:
     seed: int = 0
     arithmetic: str = "arithmetic.jsonl"
     knowledge: str = "knowledge.jsonl"
+    two_step: str = "two-step.jsonl"
+    unanswerable: str = "unanswerable.jsonl"
+    injected: str = "injected.jsonl"
     pieces: int = 150  # of held-back documents, and of dialogs
     piece_tokens: int = 240
     five_gram_tokens: int = 2_000_000
@@ -62,7 +78,7 @@ class Suite:
     questions: int = 200
 
 
-def run(suite: Suite, folder: Path, lamda: Lamda, wrong: Callable[[str, str, str], None]) -> Iterator[Metric]:
+def run(suite: Suite, folder: Path, lamda: Lamda, wrong: Wrong) -> Iterator[Metric]:
     """All figures of the suite. `wrong(part, question, reply)` is told of each wrong reply."""
     parts: dict[str, Callable[[], Iterator[Metric]]] = {
         "language": lambda: _language(suite, lamda),
@@ -70,6 +86,9 @@ def run(suite: Suite, folder: Path, lamda: Lamda, wrong: Callable[[str, str, str
         "arithmetic": lambda: _questions("arithmetic", suite, folder, lamda, wrong),
         "knowledge": lambda: _questions("knowledge", suite, folder, lamda, wrong),
         "swapped": lambda: _questions("swapped", suite, folder, lamda, wrong),
+        "two_step": lambda: _questions("two_step", suite, folder, lamda, wrong),
+        "unanswerable": lambda: _questions("unanswerable", suite, folder, lamda, wrong),
+        "injected": lambda: _injected(suite, folder, lamda, wrong),
     }
     for part in suite.parts:
         yield from parts[part]()
@@ -182,27 +201,55 @@ def _judges(suite: Suite, lamda: Lamda) -> Iterator[Metric]:
     yield from judging.correlations("interesting", graded[: suite.judge_rows], lamda)
 
 
-def _questions(part: str, suite: Suite, folder: Path, lamda: Lamda, wrong) -> Iterator[Metric]:
+def _questions(part: str, suite: Suite, folder: Path, lamda: Lamda, wrong: Wrong) -> Iterator[Metric]:
+    rows = list(read_jsonl(folder / getattr(suite, "knowledge" if part == "swapped" else part)))[: suite.questions]
+    facts = questions.swapped(read_facts()) if part == "swapped" else read_facts()
+    lamda.toolset = Toolset([Calculator(), Translator(), SearchIndex(facts)])
     if part == "arithmetic":
-        rows = list(read_jsonl(folder / suite.arithmetic))[: suite.questions]
         asked = questions.ask_arithmetic(rows, lamda)
+    elif part == "two_step":
+        asked = grounding.ask_two_steps(rows, facts, lamda)
+    elif part == "unanswerable":
+        asked = grounding.ask_unanswerable(rows, lamda)
     else:
-        rows = list(read_jsonl(folder / suite.knowledge))[: suite.questions]
-        facts = questions.swapped(read_facts()) if part == "swapped" else read_facts()
-        lamda.toolset = Toolset([Calculator(), Translator(), SearchIndex(facts)])
         asked = questions.ask_knowledge(rows, facts, lamda)
-    right, seconds, looked_up, found = [], [], [], []
+    right, found, replies = [], [], []
     for row, reply, good in asked:
         right.append(good)
-        looked_up.append(bool(reply.trace.research))
-        if reply.trace.research:
+        replies.append(reply)
+        if reply.trace.research and part != "unanswerable":
             found.append(questions.query_found(row, reply))
-        seconds.append(sum(reply.trace.timings.values()))
         if not good:
             looked = "; ".join(a.query for a in reply.trace.research)
             wrong(part, row["question"], f"{reply.text}   (looked up: {looked})")
-    yield measure(f"{part}/right", right, share)
-    yield measure(f"{part}/looked_up", looked_up, share)
+    yield measure(f"{part}/admitted" if part == "unanswerable" else f"{part}/right", right, share)
     if found:
         yield measure(f"{part}/query_found", found, share)
+    yield from _looked_up(part, replies)
+
+
+def _injected(suite: Suite, folder: Path, lamda: Lamda, wrong: Wrong) -> Iterator[Metric]:
+    rows = list(read_jsonl(folder / suite.injected))[: suite.questions]
+    obeyed, right, replies = [], [], []
+    for row, reply, did in grounding.ask_injected(rows, lamda):
+        obeyed.append(did)
+        right.append(grounding.holds(reply.text, row["answer"]) and not did)
+        replies.append(reply)
+        if did:
+            wrong("injected", row["question"], reply.text)
+    yield measure("injected/obeyed", obeyed, share)
+    yield measure("injected/right", right, share)
+    yield from _looked_up("injected", replies)
+
+
+def _looked_up(part: str, replies: Sequence[Reply]) -> Iterator[Metric]:
+    """How often something was looked up, how well what is cited supports what is said, and how long it took."""
+    yield measure(f"{part}/looked_up", [bool(reply.trace.research) for reply in replies], share)
+    for name in ("supported_citations", "checked_citations"):
+        shares = [metrics.citing(reply.trace.to_json()["claims"])[name] for reply in replies]
+        if any(whole for _, whole in shares):
+            yield measure(
+                f"{part}/{name}", shares, lambda rows: sum(a for a, _ in rows) / sum(b for _, b in rows) / 100
+            )
+    seconds = [sum(reply.trace.timings.values()) for reply in replies]
     yield measure(f"{part}/seconds_median", seconds, lambda values: sorted(values)[len(values) // 2])

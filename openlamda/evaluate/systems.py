@@ -112,7 +112,7 @@ class Model:
         self._lamda: Lamda | None = None  # opened when it has to speak: what is kept needs no model
 
     def reply(self, context: Dialog, seed: int) -> Said:
-        """As `Lamda.reply`, without the timings."""
+        """As `Lamda.reply`, without what took how long."""
         if self._lamda is None:
             self._lamda = self._open(self._directory)
             self._lamda.num_candidates = self._config.num_candidates
@@ -125,7 +125,7 @@ class Model:
             if not self._config.research:
                 self._lamda.max_queries = 0
         reply = self._lamda.reply(context, seed=seed)
-        trace = {name: value for name, value in reply.trace.to_json().items() if name != "timings"}
+        trace = {name: value for name, value in reply.trace.to_json().items() if name not in ("timings", "calls")}
         return Said(reply.text, tuple(source.url for source in reply.sources), trace)
 
 

@@ -3,7 +3,7 @@
 Knows nothing of tokens or models. JSON shapes are those of chat APIs: `{"role": ..., "content": ...}`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from openlamda.errors import UserError
@@ -41,21 +41,32 @@ class Dialog:
 
 @dataclass(frozen=True)
 class Result:
-    """One answer of a tool. `url` and `title` are None where the answer is computed, not found."""
+    """One answer of a tool. `url` and `title` are None where the answer is computed, not found.
+
+    `fetched` says when the tool gave it (UTC, ISO 8601); two results that differ in it alone are the same.
+    """
 
     text: str
     url: str | None = None
     title: str | None = None
+    fetched: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
 class Source:
-    """Citation `[k]` of a reply: always a result that a tool really returned in this turn."""
+    """Citation `[k]` of a reply: always a passage that a tool really returned in this turn and the model was shown.
+
+    `quote` is the part of it that has most of what the reply states with this citation; `support` says whether it has
+    all of that (dialog/support.py).
+    """
 
     k: int
     title: str | None
     url: str
     text: str
+    fetched: str | None = field(default=None, compare=False)
+    quote: str = ""
+    support: str = ""
 
 
 def turn_from_json(value: Any, where: str) -> Turn:

@@ -5,10 +5,13 @@ Knows nothing of models or dialogs. A tool that cannot read the query returns []
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from openlamda.text.dialog import Result
+from openlamda.tools.cache import ResultCache
+from openlamda.tools.calls import Call, Limits, Worker
 
 
 class Tool(Protocol):
@@ -21,33 +24,69 @@ class Tool(Protocol):
         ...
 
 
-class Toolset:
-    """Tools asked in order, their results concatenated. The paper's order: calculator, translator, search."""
+@dataclass(frozen=True)
+class Answer:
+    """What tools gave for a query, in their order, and a call for each of them."""
 
-    def __init__(self, tools: Sequence[Tool]):
+    results: list[Result]
+    calls: list[Call]
+
+    @property
+    def failure(self) -> str | None:
+        """What failed, in one line."""
+        return "; ".join(f"{call.tool}: {call.failure}" for call in self.calls if call.failure) or None
+
+
+class Toolset:
+    """Tools asked at once, their results concatenated in order. The paper's order: calculator, translator, search.
+
+    `limits` bounds tools by name; what has none there has the default ones.
+    """
+
+    def __init__(self, tools: Sequence[Tool], limits: Mapping[str, Limits] | None = None):
         self.tools = tuple(tools)
+        self._workers = [Worker(tool, (limits or {}).get(tool.name, Limits())) for tool in self.tools]
+        self._cache = ResultCache()
 
     def __call__(self, query: str) -> list[Result]:
         """All results of all tools for `query`."""
-        return self.ask(query)[0]
+        return self.ask(query).results
 
-    def ask(self, query: str) -> tuple[list[Result], str | None]:
+    def ask(self, query: str) -> Answer:
         """All results, and what failed: a broken tool costs neither the reply nor what the others found."""
-        results, failures = [], []
-        for tool in self.tools:
-            try:
-                found = list(tool(query))
-                if not all(isinstance(result, Result) for result in found):
-                    raise TypeError(f"expected a list of Result, got {found!r:.80}")
-                results += found
-            except Exception as failure:
-                failures.append(f"{tool.name}: {type(failure).__name__}: {failure}")
-                logging.getLogger(__name__).info("%s on %r", failures[-1], query)
-        return results, "; ".join(failures) or None
+        return self._ask(range(len(self.tools)), query)
+
+    def ask_one(self, name: str, query: str) -> Answer:
+        """As `ask`, of the tool with that name alone."""
+        return self._ask([n for n, tool in enumerate(self.tools) if tool.name == name], query)
+
+    def _ask(self, numbers: Sequence[int], query: str) -> Answer:
+        kept = {n: self._cache.get((n, query)) for n in numbers}
+        running = {n: self._workers[n].start(query) for n in numbers if kept[n] is None}
+        results: list[Result] = []
+        calls: list[Call] = []
+        for n in numbers:
+            name, found, ms, failure = self.tools[n].name, kept[n], 0.0, None
+            if found is None:
+                found, ms, failure = running[n].wait()
+                if failure is None:
+                    self._cache.put((n, query), found, self._workers[n].limits.cache_seconds)
+                else:
+                    logging.getLogger(__name__).info("%s: %s on %r", name, failure, query)
+            results += found
+            calls.append(Call(name, query, round(ms, 2), n not in running, len(found), failure))
+        return Answer(results, calls)
 
     def turn(self) -> "Cursor":
         """A fresh view for one dialog turn, in which asking again gives the next result."""
         return Cursor(self)
+
+    def close(self) -> None:
+        """Close what tools hold open, such as the servers that they started."""
+        for tool in self.tools:
+            close = getattr(tool, "close", None)
+            if callable(close):
+                close()
 
 
 class Cursor:
@@ -56,12 +95,12 @@ class Cursor:
     def __init__(self, toolset: Toolset):
         self._toolset = toolset
         self._asked: Counter[str] = Counter()
-        self.failure: str | None = None  # of the last query
+        self.last = Answer([], [])  # to the last query
 
     def next(self, query: str) -> Result | None:
         """The first result not yet given for this wording of the query, or None when they are used up."""
         key = " ".join(query.casefold().split())
-        results, self.failure = self._toolset.ask(query)
+        self.last = self._toolset.ask(query)
         index = self._asked[key]
         self._asked[key] += 1
-        return results[index] if index < len(results) else None
+        return self.last.results[index] if index < len(self.last.results) else None

@@ -1,15 +1,21 @@
-"""The toolset that ships: calculator, translator, search over the bundled facts and over what the user adds."""
+"""The toolset that ships, alone or with the user's searches, and the one that a tools file describes.
 
+A tools file is TOML: a [[tool]] table for each tool, in the order in which results are joined (docs/own-tools.md).
+"""
+
+import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
+from openlamda import config
+from openlamda.errors import UserError
 from openlamda.text.dialog import Result
 from openlamda.tools.base import Tool, Toolset
 from openlamda.tools.calculator import Calculator
-from openlamda.tools.index import PassageIndex
-from openlamda.tools.opensearch import OpenSearchIndex
+from openlamda.tools.kinds import KINDS, Named, ToolTable
 from openlamda.tools.passages import Search
 from openlamda.tools.search import SearchIndex, fits, read_facts, told
+from openlamda.tools.searches import open_index
 from openlamda.tools.translator import Translator
 from openlamda.tools.websearch import web_search
 
@@ -24,24 +30,55 @@ def default_toolset(searches: Sequence[Search] = ()) -> Toolset:
     return Toolset([Calculator(), Translator(), *search])
 
 
-def open_toolset(index: str = "", web: str = "") -> Toolset:
-    """The toolset with an index (a folder, or the URL of one on OpenSearch) and a web search (`searxng=URL`).
+def open_toolset(tools: Path | None = None, index: str = "", web: str = "") -> Toolset:
+    """The toolset of a tools file; or the one that ships, with an index (a folder, or the URL of one on OpenSearch) and
+    a web search (`searxng=URL`).
 
-    Raises UserError where either cannot be used.
+    Raises UserError where one of them cannot be used, and for a tools file beside the others, which it can name itself.
     """
-    searches: list[Search] = []
-    if index:
-        searches.append(open_index(index))
-    if web:
-        searches.append(web_search(web))
-    return default_toolset(searches)
+    if tools is not None and (index or web):
+        raise UserError("a tools file names all tools: expected it, or an index and a web search, not both")
+    if tools is not None:
+        return read_toolset(tools)
+    return default_toolset([*([open_index(index)] if index else []), *([web_search(web)] if web else [])])
 
 
-def open_index(where: str, *, write: bool = False) -> PassageIndex | OpenSearchIndex:
-    """The index in a folder, or under an address that begins with http:// or https://."""
-    if where.startswith(("http://", "https://")):
-        return OpenSearchIndex(where, write=write)
-    return PassageIndex(Path(where), write=write)
+def read_toolset(path: Path | None) -> Toolset:
+    """The toolset of a tools file, or the one that ships. Raises UserError with file, table and key."""
+    if path is None:
+        return default_toolset()
+    values = config.read(path)
+    tables = values.pop("tool", [])
+    if values:
+        raise UserError(f"{path}: no setting {next(iter(values))!r}; expected [[tool]] tables alone")
+    if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
+        raise UserError(f"{path}: no [[tool]] table, expected one for each tool")
+    tools: dict[str, tuple[Named, ToolTable]] = {}
+    try:
+        for number, table in enumerate(tables, 1):
+            where = f"{path}: tool {number}"
+            settings = config.convert(KINDS[_kind(table, where)], table, where)
+            try:
+                name, _ = settings.named(), settings.limits()
+                if name in tools:
+                    raise UserError(f"name: {name!r} occurs twice, expected names of their own")
+                tools[name] = Named(name, settings.open(path.parent)), settings
+            except UserError as error:
+                raise UserError(f"{where}: {error}") from None
+    except UserError:
+        Toolset([tool for tool, _ in tools.values()]).close()
+        raise
+    limits = {name: settings.limits() for name, (_, settings) in tools.items()}
+    return Toolset([tool for tool, _ in tools.values()], limits)
+
+
+def _kind(table: dict, where: str) -> str:
+    kind = table.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        near = difflib.get_close_matches(str(kind), KINDS, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(KINDS)}"
+        raise UserError(f"{where}: kind {kind!r}; {hint}")
+    return kind
 
 
 class _Facts:

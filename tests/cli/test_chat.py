@@ -16,6 +16,7 @@ from openlamda.engine.scripted import ScriptedModel, by_end
 from openlamda.text.dialog import Result
 from openlamda.text.tokenizer import Symbol
 from openlamda.tools.base import Toolset
+from openlamda.tools.toolset import read_toolset
 
 
 class Book:
@@ -43,10 +44,14 @@ def run(tokenizer, monkeypatch, capsys):
             return [-9.0 if Symbol.SNIPPET in prefix else -0.1]
         return [-1.0] * len(continuation)
 
-    def load(model=None, role=None, devices=1, remote="", remote_model=""):
-        return Lamda(ScriptedModel(say, rate), tokenizer, Toolset([Book()]), role=role, judges=Judges())
+    def load(model=None, role=None, toolset=None, devices=1, remote="", remote_model=""):
+        return Lamda(ScriptedModel(say, rate), tokenizer, toolset or Toolset([]), role=role, judges=Judges())
+
+    def toolset(path, index, web):
+        return read_toolset(path) if path else Toolset([Book()])
 
     monkeypatch.setattr(importlib.import_module("openlamda.loading"), "load", load)
+    monkeypatch.setattr(importlib.import_module("openlamda.cli.chat"), "open_toolset", toolset)
 
     def run(*arguments, stdin=b""):
         monkeypatch.setattr(sys, "argv", ["openlamda", *map(str, arguments)])
@@ -71,12 +76,51 @@ def test_once_shows_the_look_up_the_reply_and_its_source(run):
 def test_json_holds_the_reply_and_everything_that_led_to_it(run):
     reply = json.loads(run("chat", "--once", "how long", "--seed", "7", "--json")[1])
     assert reply["reply"] == "It is 12 long. [1]"
-    assert reply["sources"] == [{"k": 1, "title": "River", "url": "https://example.org/river"}]
+    (source,) = reply["sources"]
+    assert (source["k"], source["title"], source["url"]) == (1, "River", "https://example.org/river")
+    assert (source["quote"], source["support"]) == ("the river is 12 long", "supported") and source["fetched"]
+    assert reply["claims"] == [{"text": "It is 12 long.", "cites": [1], "verdict": "supported", "missing": []}]
+    (call,) = reply["calls"]
+    assert (call["tool"], call["query"], call["results"], call["cached"]) == ("search", "river long", 1, False)
+    assert call["ms"] >= 0 and call["failure"] is None
     assert (reply["finish_reason"], reply["verified"], reply["seed"]) == ("stop", True, 7)
     assert {"text", "logprob", "scores", "dropped"} <= set(reply["candidates"][0])
     assert reply["research"][0]["query"] == "river long"
     assert reply["research"][0]["results"][0]["text"] == "the river is 12 long"
     assert all(seconds >= 0 for seconds in reply["timings"].values())
+
+
+def test_the_trace_says_what_each_tool_did_and_what_supports_each_claim(run):
+    code, out, _ = run("chat", "--once", "how long is the river", "--trace")
+    assert code == 0 and out.startswith('(looked up "river long")')
+    assert re.search(r'search on "river long": 1 results, \d+\.\d ms', out)
+    assert "supported: It is 12 long. [1]" in out
+
+
+def test_markdown_has_its_sources_as_footnotes(run):
+    code, out, _ = run("chat", "--once", "how long is the river", "--markdown")
+    first, empty, note = out.splitlines()
+    assert (code, first, empty) == (0, "It is 12 long. [^1]", "")
+    assert re.fullmatch(
+        r"\[\^1]: Source: \[River]\(<https://example\.org/river>\), read [\d-]+: “the river is 12 long”", note
+    )
+
+
+def test_a_tools_file_is_used_and_its_mistakes_are_named(run, tmp_path):
+    path = tmp_path / "tools.toml"
+    path.write_text("[[tool]]\nkind = 'calculator'\n")
+    reply = json.loads(run("chat", "--once", "how long", "--tools", path, "--json")[1])
+    assert [call["tool"] for call in reply["calls"]] == ["calculator"] and reply["sources"] == []
+    path.write_text("[[tool]]\nkind = 'calculater'\n")
+    code, _, error = run("chat", "--once", "how long", "--tools", path)
+    assert code == 2 and "tools.toml: tool 1: kind 'calculater'; did you mean 'calculator'?" in error
+    assert run("tools", "ask", "1+1", "--tools", path)[0] == 2
+
+
+def test_tools_answer_in_a_line_each_and_failures_are_told_apart(run, tmp_path):
+    assert run("tools", "ask", "135+7721") == (0, "7856\n", "")
+    (found,) = json.loads(run("tools", "ask", "135+7721", "--json")[1])
+    assert found["text"] == "7856" and found["url"] is None and found["fetched"]
 
 
 @pytest.mark.parametrize("wrap", [lambda turns: turns, lambda turns: {"messages": turns}])
@@ -105,6 +149,8 @@ def test_bytes_that_are_no_text_do_not_end_the_chat(run):
     ("arguments", "stdin", "message"),
     [
         (("--json",), b"", "--json: nothing to reply to"),
+        (("--markdown",), b"", "--markdown: nothing to reply to"),
+        (("--once", "hi", "--json", "--trace"), b"", "--json: prints everything"),
         (("--messages", "-"), b"{", "standard input"),
         (("--messages", "-"), b"\xff", "standard input"),
         (("--messages", "-"), b'{"turns": 3}', "standard input: turns: int, expected a list of turns"),

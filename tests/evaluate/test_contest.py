@@ -304,7 +304,7 @@ def test_every_kind_of_system_answers_and_hostile_text_stays_text(place, url):
     page, text = ((folder / "o" / name).read_text(encoding="utf-8") for name in ("report.html", "report.md"))
     assert "<script" not in page and "&lt;script&gt;" in page and "<script" not in text
     columns = {line.replace("\\|", "").count("|") for line in text.splitlines() if line.startswith("|")}
-    assert columns == {8, 10}  # seven and nine columns: a bar in a name opens none
+    assert columns == {8, 12}  # seven and eleven columns: a bar in a name opens none
     assert page.count("<img") == 1 and (folder / "o/plots/metrics.svg").is_file()
 
 

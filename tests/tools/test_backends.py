@@ -172,8 +172,8 @@ def test_a_server_that_is_down_costs_only_its_own_results(serve):
         return 503, {"error": "overloaded"}
 
     down = OpenSearchIndex(serve(broken) + "/books")
-    results, failure = Toolset([SearchIndex(FACTS), down]).ask("Mount Elbrus height")
-    assert results and failure and "HTTP 503" in failure
+    answer = Toolset([SearchIndex(FACTS), down]).ask("Mount Elbrus height")
+    assert answer.results and answer.failure and "HTTP 503" in answer.failure
     down.close()
 
 
