@@ -27,7 +27,8 @@ import numpy as np
 from openlamda.dialog.research import MAX_SNIPPET
 from openlamda.loading import SHIPPED
 from openlamda.text.tokenizer import Tokenizer
-from openlamda.tools.index import MARKER, PassageIndex
+from openlamda.tools.index import PassageIndex
+from openlamda.tools.layout import MARKER
 from openlamda.tools.passages import Passage
 from openlamda.tools.snippet import LENGTH, cut_around
 
