@@ -27,13 +27,15 @@ import numpy as np
 from openlamda.dialog.research import MAX_SNIPPET
 from openlamda.loading import SHIPPED
 from openlamda.text.tokenizer import Tokenizer
-from openlamda.tools.index import MARKER, PassageIndex
+from openlamda.tools.index import PassageIndex
+from openlamda.tools.layout import MARKER
 from openlamda.tools.passages import Passage
 from openlamda.tools.snippet import LENGTH, cut_around
 
 VOCABULARY = 200_000
 CHUNK = 10_000
 QUERIES = 1000
+CLOCKS = ("by the clock", "of the processor")
 
 
 def squad(path: Path) -> tuple[list[Passage], list[tuple[str, int]], list[list[str]]]:
@@ -103,39 +105,38 @@ def texts(count: int) -> Iterator[str]:
             yield " ".join(drawn[row, : 60 + row % 60])
 
 
-def timed(make: Callable[[], object]) -> tuple[float, float]:
-    """Seconds by the clock, and of the processor for this thread."""
-    clock, processor = time.perf_counter(), time.thread_time()
+def timed(make: Callable[[], object]) -> np.ndarray:
+    """Seconds by the clock, and of the processor, all threads together."""
+    clock, processor = time.perf_counter(), time.process_time()
     make()
-    return time.perf_counter() - clock, time.thread_time() - processor
+    return np.array([time.perf_counter() - clock, time.process_time() - processor])
 
 
 def build(count: int, folder: Path) -> None:
-    seconds, size = 0.0, 0
+    seconds, size = np.zeros(2), 0
     with PassageIndex(folder, write=True) as index:
         batch: list[Passage] = []
         for number, text in enumerate(texts(count)):
             size += len(text)
             batch.append(Passage(text, text[:20], f"https://example.org/{number}", "2026-01-01"))
             if len(batch) == CHUNK or number == count - 1:
-                seconds += timed(lambda batch=batch: index.add("made", batch))[0]
+                seconds += timed(lambda batch=batch: index.add("made", batch))
                 batch = []
-        seconds += timed(index.commit)[0]
+        seconds += timed(index.commit)
     on_disk = sum(path.stat().st_size for path in folder.iterdir())
-    print(f"{count:,} passages, {size / 1e6:,.0f} MB of text: {count / seconds:,.0f} passages a second (one thread)")
-    print(f"{on_disk / 1e6:,.0f} MB on disk, {on_disk / count:,.0f} bytes a passage")
+    print(f"{count:,} passages, {size / 1e6:,.0f} MB of text, {on_disk / 1e6:,.0f} MB on disk")
+    for name, rate in zip(CLOCKS, count / seconds, strict=True):
+        print(f"    {name:18s} {rate:,.0f} passages a second")
 
 
 def ask(count: int, folder: Path) -> None:
-    words = (
-        (number, text.split()) for number, text in enumerate(texts(count)) if number % (count // QUERIES or 1) == 0
-    )
-    queries = [" ".join(words[number % 50 :][:8]) for number, words in words]
+    made = [text.split() for text in texts(min(count, CHUNK))][:: max(1, min(count, CHUNK) // QUERIES)]
+    queries = [" ".join(words[number % 50 :][:8]) for number, words in enumerate(made)]
     with PassageIndex(folder) as index:
-        seconds = [timed(lambda query=query: index(query)) for query in queries]
-    print(f"{len(queries):,} queries, snippets included, {os.cpu_count()} cores:")
-    for name, figures in zip(("by the clock", "of the processor"), zip(*seconds, strict=True), strict=True):
-        middle, slow = (1e3 * np.quantile(figures, share) for share in (0.5, 0.99))
+        seconds = np.array([timed(lambda query=query: index(query)) for query in queries])
+    print(f"{len(queries):,} queries, snippets included; {os.cpu_count()} cores")
+    for name, figures in zip(CLOCKS, seconds.T, strict=True):
+        middle, slow = 1e3 * np.quantile(figures, [0.5, 0.99])
         print(f"    {name:18s} p50 {middle:.1f} ms, p99 {slow:.1f} ms")
 
 

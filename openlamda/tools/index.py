@@ -17,10 +17,9 @@ import msgspec
 
 from openlamda.errors import UserError
 from openlamda.text.dialog import Result
+from openlamda.tools.layout import analyzer, check, schema
 from openlamda.tools.passages import Passage, asked, results
 
-FORMAT = 1  # of what stands in the folder
-MARKER = "openlamda-index.json"
 MAX_WORDS = 32  # of a query
 CANDIDATES = 50  # passages that are ranked with phrases and titles
 PAIR, TITLE = 0.3, 0.2  # weight of two words side by side, of a word in the title; 1 is a word anywhere
@@ -43,9 +42,9 @@ class PassageIndex:
         except ModuleNotFoundError:
             raise UserError(f"{folder}: an index needs tantivy: pip install 'openlamda[search]'") from None
         self._tantivy, self._folder, self._lock = tantivy, folder, threading.Lock()
-        _check(folder, write)
-        self._schema = _schema(tantivy)
-        self._analyzer = _analyzer(tantivy)
+        check(folder, write)
+        self._schema = schema(tantivy)
+        self._analyzer = analyzer(tantivy)
         self._writer: Any = None
         self._numbers: dict[str, int] = {}  # passages added since the source was last removed
         try:
@@ -185,52 +184,6 @@ class PassageIndex:
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.close()
-
-
-def _check(folder: Path, write: bool) -> None:
-    """Raises UserError unless `folder` is an index, or is to be one and is empty or not there."""
-    marker = folder / MARKER
-    if marker.is_file():
-        try:
-            found = msgspec.json.decode(marker.read_bytes())
-        except msgspec.DecodeError:
-            found = None
-        number = found.get("format") if isinstance(found, dict) else None
-        if number != FORMAT:
-            raise UserError(f"{marker}: format {number!r}, expected {FORMAT}: build the index anew")
-        return
-    if not write:
-        raise UserError(f"{folder}: no index there, expected one made by `openlamda index PATH -o {folder}`")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(not path.name.startswith(f".{MARKER}") for path in folder.iterdir()):
-            raise UserError(f"{folder}: has files that are no index, expected an empty or new folder")
-        temporary = folder / f".{MARKER}.tmp"
-        temporary.write_bytes(msgspec.json.encode({"format": FORMAT}))
-        temporary.replace(marker)
-    except OSError as error:
-        raise UserError(f"{folder}: {error.strerror or error}, expected a folder that can be written") from None
-
-
-def _schema(tantivy: Any) -> Any:
-    """Words are indexed and not stored; what is shown is stored as one value and not indexed."""
-    builder = tantivy.SchemaBuilder()
-    builder.add_text_field("words", tokenizer_name="words")
-    builder.add_text_field("title", tokenizer_name="words", index_option="freq")
-    builder.add_bytes_field("passage", stored=True)
-    builder.add_integer_field("number", indexed=True, fast=True)
-    builder.add_text_field("source", stored=True, tokenizer_name="raw", index_option="basic")
-    builder.add_text_field("kind", tokenizer_name="raw", index_option="basic")
-    builder.add_text_field("stamp", stored=True, tokenizer_name="raw", index_option="basic")
-    return builder.build()
-
-
-def _analyzer(tantivy: Any) -> Any:
-    filters = tantivy.Filter
-    builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
-    for part in (filters.lowercase(), filters.ascii_fold(), filters.remove_long(60), filters.stemmer("english")):
-        builder = builder.filter(part)
-    return builder.build()
 
 
 def _place(address: Any) -> tuple[int, int]:

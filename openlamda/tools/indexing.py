@@ -7,13 +7,12 @@ followed. Knows nothing of formats (reading.py) and engines.
 import os
 import stat
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from openlamda.errors import UserError
-from openlamda.tools.index import MARKER
+from openlamda.tools.layout import MARKER
 from openlamda.tools.passages import Passage, Store
 from openlamda.tools.reading import read, suffixes
 
@@ -176,5 +175,5 @@ def _stamp(path: Path) -> str:
 
 def summary(progress: Progress) -> dict[str, int]:
     """The counts, for scripts."""
-    counts = Counter({name: value for name, value in vars(progress).items() if isinstance(value, int)})
-    return {**counts, "problems": len(progress.problems)}
+    counts = {name: value for name, value in vars(progress).items() if isinstance(value, int)}
+    return counts | {"problems": len(progress.problems)}

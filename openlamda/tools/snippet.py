@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections import Counter
 from functools import lru_cache
+from itertools import accumulate
 
 LENGTH = 450  # characters: at most 160 tokens of the shipped tokenizer for nine English snippets in ten
 STOP = frozenset(
@@ -49,24 +50,25 @@ def cut_around(query: str, text: str, length: int = LENGTH) -> str:
     if len(text) <= length:
         return text
     room = length - 4  # for the ellipses
-    hits = [(start, stem(text[start:end])) for start, end in marks(query, text)]
-    often = Counter(word for _, word in hits)
     units = [unit for sentence in _SENTENCE.findall(text) if sentence for unit in _shorter(sentence, room)]
-    best, best_value, start = (0, 0), -1.0, 0
-    places = [0]
-    for unit in units:
-        places.append(places[-1] + len(unit))
-    first = 0
+    places = [0, *accumulate(map(len, units))]  # where each unit begins, and the end
+    hits = [(start, stem(text[start:end])) for start, end in marks(query, text)]
+    first, last = _filled(_densest(places, hits, room), places, hits, room)
+    cut = text[places[first] : places[last]].strip()
+    return f"{'… ' if first else ''}{cut}{' …' if last < len(units) else ''}"
+
+
+def _densest(places: list[int], hits: list[tuple[int, str]], room: int) -> tuple[int, int]:
+    """From which unit to which the words asked for weigh most, the earliest of equals."""
+    often = Counter(word for _, word in hits)
+    best, most, first = (0, 0), -1.0, 0
     for last in range(1, len(places)):
         while places[last] - places[first] > room:
             first += 1
-        start, end = places[first], places[last]
-        value = sum(1 / often[word] for word in {word for at, word in hits if start <= at < end})
-        if value > best_value + 1e-9:
-            best, best_value = (first, last), value
-    first, last = _tightened(best, places, hits, room)
-    cut = text[places[first] : places[last]].strip()
-    return f"{'… ' if first else ''}{cut}{' …' if last < len(units) else ''}"
+        weight = sum(1 / often[word] for word in {word for at, word in hits if places[first] <= at < places[last]})
+        if weight > most + 1e-9:
+            best, most = (first, last), weight
+    return best
 
 
 def _shorter(sentence: str, room: int) -> list[str]:
@@ -79,8 +81,8 @@ def _shorter(sentence: str, room: int) -> list[str]:
     return [*parts, sentence]
 
 
-def _tightened(window: tuple[int, int], places: list[int], hits: list[tuple[int, str]], room: int) -> tuple[int, int]:
-    """The window from its first unit with a hit on, filled up with what follows: an answer follows what it is about."""
+def _filled(window: tuple[int, int], places: list[int], hits: list[tuple[int, str]], room: int) -> tuple[int, int]:
+    """The window from its first unit with a hit on, filled up with what follows, where an answer is likely to be."""
     first, last = window
     while first < last - 1 and not any(places[first] <= at < places[first + 1] for at, _ in hits):
         first += 1

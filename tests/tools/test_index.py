@@ -13,7 +13,8 @@ import pytest
 
 from openlamda.errors import UserError
 from openlamda.text.dialog import Result
-from openlamda.tools.index import MARKER, PassageIndex
+from openlamda.tools.index import PassageIndex
+from openlamda.tools.layout import MARKER
 from openlamda.tools.passages import Passage
 from openlamda.tools.toolset import default_toolset
 
