@@ -28,6 +28,7 @@ from openlamda.text.dialog import Dialog
 from openlamda.tools.base import Toolset
 from openlamda.tools.calculator import Calculator
 from openlamda.tools.search import SearchIndex, read_facts
+from openlamda.tools.translation.dictionary import Dictionary
 from openlamda.tools.translator import Translator
 
 JUDGES = ("unsafe", "grounded", "sensible", "specific", "interesting")
@@ -189,7 +190,7 @@ def _questions(part: str, suite: Suite, folder: Path, lamda: Lamda, wrong) -> It
     else:
         rows = list(read_jsonl(folder / suite.knowledge))[: suite.questions]
         facts = questions.swapped(read_facts()) if part == "swapped" else read_facts()
-        lamda.toolset = Toolset([Calculator(), Translator(), SearchIndex(facts)])
+        lamda.toolset = Toolset([Calculator(), Translator([Dictionary()]), SearchIndex(facts)])
         asked = questions.ask_knowledge(rows, facts, lamda)
     right, seconds, looked_up, found = [], [], [], []
     for row, reply, good in asked:
