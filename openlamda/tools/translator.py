@@ -10,6 +10,7 @@ from openlamda.tools.translation.apertium import Apertium
 from openlamda.tools.translation.base import CODES, Backend
 from openlamda.tools.translation.dictionary import Dictionary
 
+URL, KEY = "OPENLAMDA_TRANSLATE_URL", "OPENLAMDA_TRANSLATE_KEY"  # of a server, in the environment
 MAX_LENGTH = 1000  # characters of a query
 MAX_WORDS = 8  # of a bare `X in LANGUAGE`, which may be no wish to translate
 _LANGUAGE = rf"(?P<target>{'|'.join(CODES)})"
@@ -39,11 +40,11 @@ _QUOTES = " \"'“”«»‘’.,?!"
 def installed() -> list[Backend]:
     """The dictionary, Apertium where it is installed, and the server of OPENLAMDA_TRANSLATE_URL where there is one."""
     backends: list[Backend] = [Dictionary(), Apertium()]
-    url = os.environ.get("OPENLAMDA_TRANSLATE_URL", "")
+    url = os.environ.get(URL, "")
     if url:
         from openlamda.tools.translation.libretranslate import LibreTranslate  # needs the extra `remote`
 
-        backends.append(LibreTranslate(url, os.environ.get("OPENLAMDA_TRANSLATE_KEY", "")))
+        backends.append(LibreTranslate(url, os.environ.get(KEY, "")))
     return backends
 
 

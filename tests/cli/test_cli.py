@@ -32,6 +32,7 @@ def run(*arguments, stdin=""):
         ("tools", "ask"),
         ("tokenizer", "train"),
         ("env",),
+        ("doctor",),
         ("data", "show"),
         ("model", "show"),
         ("model", "average"),

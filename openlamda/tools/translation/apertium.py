@@ -23,7 +23,7 @@ PACKAGES = {
     ("eo", "en"): "apertium-eo-en",
     ("eu", "en"): "apertium-eu-en",
     ("is", "en"): "apertium-isl-eng",
-    ("mk", "en"): "apertium-mk-en",
+    ("mk", "en"): "apertium-mkd-eng",
     ("fr", "es"): "apertium-fr-es",
     ("fr", "ca"): "apertium-fra-cat",
     ("es", "it"): "apertium-spa-ita",
