@@ -135,7 +135,7 @@ class _Parser:
     def _postfixed(self, value: Value) -> Value:
         while True:
             if self._text() in POSTFIX and self.place != self._closed_at:
-                if self.place > 1 and self._text(-2) == "minus" and self.place == 2:
+                if self.place == 2 and self._text(-2) in ("minus", "-"):
                     raise ValueError("minus 3 squared can be read in two ways")
                 value = Value(arithmetic.power(value.number, POSTFIX[self._text()]))
             elif self._text() in ("!", "factorial") and self._text(1) not in ("!", "of", "(", "factorial"):
@@ -202,12 +202,15 @@ class _Parser:
     def _function(self, name: str) -> Value:
         """A function of one value, in parentheses or of one operand after which nothing may follow."""
         apply = function(name)
+        began = self.place
         is_list = self._text(1 if self._text() == "of" else 0) in LISTS
         if self._take("("):
             return Value(apply(self._within_parentheses().number))
         value = self._tight(SIGNED)
         if name in ANGLES and isinstance(value.number, Fraction) and value.number:
             raise ValueError("degrees or radians?")
+        if not name.startswith("root") and any(token.text in POSTFIX for token in self.tokens[began : self.place]):
+            raise ValueError("can be read in two ways")  # factorial of 3 squared
         if not is_list and self.tokens[self.place - 1].text != ")":
             self._closed_at = self.place
         return Value(apply(value.number))
@@ -231,7 +234,8 @@ class _Parser:
             if not self._take(")"):
                 raise ValueError("a parenthesis is open")
         else:
-            if spans[-1] & AFTER_ALL - set().union(*spans[:-1]):
+            after_all = AFTER_ALL if name in ("sum", "difference", "product") else AFTER_ALL | {"times"}
+            if spans[-1] & after_all - set().union(*spans[:-1]):
                 raise ValueError("can be read in two ways")
             if name not in ("sum", "product"):
                 self._closed_at = self.place

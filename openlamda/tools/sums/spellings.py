@@ -57,8 +57,9 @@ _REWRITES: list[tuple[re.Pattern[str], Callable[[re.Match[str]], str]]] = [
     (re.compile(r"(?:times|multiplied by) itself"), lambda m: "^2"),
     (re.compile(r"^(?:add|sum)(?: up| together)? (?!of )(?=.*(?:,| and ))"), lambda m: "sum of "),
     (re.compile(r"^(sum|total|average|mean|product|median): ?"), lambda m: f"{m[1]} of "),
-    (re.compile(r"(?<![0-9a-z.])([0-9]{1,9}/[0-9]{1,9})(?= of )"), lambda m: f"({m[1]})"),
+    (re.compile(r"(?<![0-9a-z.,/^)√])(?<![0-9] )([0-9]{1,9}/[0-9]{1,9})(?![0-9a-z.,/^!(])"), lambda m: f"({m[1]})"),
 ]
+_DOUBLE = re.compile(r"/ *\([0-9]+/[0-9]+\)")
 
 
 def _ordinal(match: re.Match[str]) -> int:
@@ -74,4 +75,6 @@ def named(text: str) -> str:
 
     for pattern, rewritten in _REWRITES:
         text = pattern.sub(rewritten, text)
+    if _DOUBLE.search(text):
+        raise ValueError("10 / 1/2 can be read in two ways")
     return _PHRASE.sub(name, text)

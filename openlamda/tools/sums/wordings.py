@@ -54,6 +54,8 @@ _STEPS = [
     (re.compile(r"square(?: it| that)?()"), "a ^ 2"),
 ]
 MAX_STEPS = 6
+_BINARY = re.compile(r"[a-q] [-+*/] [a-q]")
+_OPEN = re.compile(r"\b(?:plus|minus|less|times|over|divided by|multiplied by)\b| [-+*/x] ")
 
 
 class _Wording(NamedTuple):
@@ -88,13 +90,15 @@ def bare(text: str) -> str:
 
 def worded(text: str) -> tuple[Value, str]:
     """The value and unit of a whole question in the table; `ValueError` where it is none of them."""
-    text = re.sub(r"\s+", " ", text).strip(" ?.!\"'")
+    text = re.sub(r"\bthe |(?<=\s)\s+", "", text).strip(" ?.!\"'")
     for wording in _table():
         match = wording.pattern.fullmatch(text)
         if match is None:
             continue
         try:
             names = {name: evaluate(found) for name, found in match.groupdict().items()}
+            if _BINARY.fullmatch(wording.formula) and _OPEN.search(text[max(map(match.start, names)) :]):
+                continue  # divide 10 by 2 plus 3
             if any(value.is_percent != (name == "p") for name, value in names.items() if name != "q"):
                 continue
             return evaluate(wording.formula, names), wording.unit
