@@ -18,6 +18,8 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
+import msgspec
+
 from openlamda.tools.calculator import Calculator
 
 SUITES = Path(__file__).parents[1] / "suites"
@@ -36,8 +38,16 @@ SIGNS = "0123456789+-*/^%!(),.= '\"\\$€£[]{}<>~|&@#:;?_\0\n\t√π×÷−°ab
 WORDS = (
     "plus minus times divided by of and the sum product difference square root cube power percent half third quarter"
     " dozen hundred thousand million point days weeks between after before from to in km miles feet inches kg degrees"
+    " degrees radians celsius mph at for hours gallons stone bytes"
     " january may 2024 what is how many increase add subtract multiply round nearest decimal places more than less"
 ).split()
+
+
+class Question(msgspec.Struct):
+    question: str
+    answer: str
+
+
 Make = Callable[[random.Random, list[str]], str]
 
 
@@ -114,6 +124,8 @@ def main() -> None:
         rows = list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
     for half, name in enumerate(("looked at", "only counted")):
         suite(calculator, [row for row in rows if zlib.crc32(row["phrasing"].encode()) % 2 == half], name)
+    questions = [msgspec.json.decode(line, type=Question) for line in (SUITES / "arithmetic.jsonl").open("rb")]
+    suite(calculator, [{"phrasing": q.question, "answer": q.answer} for q in questions], "arithmetic.jsonl")
     fuzz(calculator, [row["phrasing"] for row in rows], args.strings, args.seed)
 
 

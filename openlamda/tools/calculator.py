@@ -19,6 +19,7 @@ from openlamda.tools.sums.wordings import bare, stepwise, worded
 
 MAX_LENGTH = 200  # characters of a query
 _NO_SUM = re.compile(r"(?<!\d)(?:\d{4}-\d{2}-\d{2}|\d{1,2}[/.]\d{1,2}[/.]\d{4}|\d{2}/\d{2}/\d{2})(?!\d)|\b0[xb]")
+_MEGABITS = re.compile(r"(?<![A-Za-z])[KMGT]b(?![A-Za-z])")  # bits by the rule, bytes by many who write it
 _EXCLAMATION = re.compile(r"[^!]*[-+*/^x][^!]*[\d)]!")  # 2*5! may be a factorial or a loud question
 
 
@@ -32,7 +33,7 @@ class Calculator:
 
     def __call__(self, query: str) -> list[Result]:
         """The value of `query` as text; [] for anything but a sum, a conversion or a date."""
-        if len(query) > MAX_LENGTH:
+        if len(query) > MAX_LENGTH or _MEGABITS.search(query):
             return []
         with precisely():
             text = plain(query)

@@ -60,7 +60,8 @@ HOSTILE = [
     "9**9**9**9", "9^9^9^9", "__import__('os')", "(" * 1000 + "1" + ")" * 1000, "1/0", "10**10**7", "1e400*1",
     "factorial(10**6)", "1" * 100_000 + "+1", "[1 for i in range(9)]", "(1).__class__", "1 << 99999", "1+\0",
     "'a'*9**9",     "sqrt(-1)+1", "exp(9999)+1", "lambda: 1", "max()+1", "0.1+0.2",
-    "1" * 150 + " apples", "3.14159265358979323846264338327950288 what comes next",
+    "exp(-5000)", "3 degrees 2 radians in degrees", "1" * 150 + " apples",
+    "3.14159265358979323846264338327950288 what comes next",
 ]  # fmt: skip
 
 
@@ -150,6 +151,8 @@ def test_how_an_answer_is_written(query, answer):
         "average of 4 and 6 times 2",
         "factorial of 3 squared",
         "-3 squared",
+        "5 times minus 3 squared",
+        "16 Mb in MB",
         "20 dollars in euros",
         "3 tons in kg",
         "2 years in days",

@@ -6,7 +6,7 @@ Raises `ArithmeticError` or `ValueError` for what has no value, or one too large
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from decimal import Context, Decimal, DivisionByZero, InvalidOperation, Overflow, localcontext
+from decimal import Context, Decimal, DivisionByZero, InvalidOperation, Overflow, Underflow, localcontext
 from fractions import Fraction
 from functools import reduce
 
@@ -16,7 +16,7 @@ MAX_BITS = 10_000  # of any intermediate fraction
 MAX_DIGITS = 200  # of a whole number that is shown
 PI = Decimal("3.14159265358979323846264338327950288419716939937510582")
 E = Decimal("2.71828182845904523536028747135266249775724709369996")
-_CONTEXT = Context(prec=50, Emax=1000, Emin=-1000, traps=[InvalidOperation, DivisionByZero, Overflow])
+_CONTEXT = Context(prec=50, Emax=1000, Emin=-1000, traps=[InvalidOperation, DivisionByZero, Overflow, Underflow])
 _NOTHING = Decimal("1e-35")  # what is left where 50 digits cancel
 
 

@@ -135,7 +135,7 @@ class _Parser:
     def _postfixed(self, value: Value) -> Value:
         while True:
             if self._text() in POSTFIX and self.place != self._closed_at:
-                if self.place == 2 and self._text(-2) in ("minus", "-"):
+                if self._has_sign():
                     raise ValueError("minus 3 squared can be read in two ways")
                 value = Value(arithmetic.power(value.number, POSTFIX[self._text()]))
             elif self._text() in ("!", "factorial") and self._text(1) not in ("!", "of", "(", "factorial"):
@@ -150,6 +150,13 @@ class _Parser:
                 return value
             self.place += 1
             self.operations += 1
+
+    def _has_sign(self) -> bool:
+        """Whether a sign, not a subtraction, stands before the number that ends here."""
+        before = self.tokens[max(self.place - 3, 0) : self.place - 1]
+        if not before or before[-1].text not in ("minus", "-"):
+            return False
+        return len(before) == 1 or (before[0].number is None and before[0].text not in (")", *CONSTANTS, *POSTFIX))
 
     def _is_percent_sign(self) -> bool:
         """Not `17 % 5`, which is a remainder."""
@@ -190,7 +197,7 @@ class _Parser:
         value = self.expression(0)
         if not self._take(")"):
             raise ValueError("a parenthesis is open")
-        return Value(value.number, value.is_percent)
+        return value
 
     def _tight(self, binding: int) -> Value:
         self._take("of")

@@ -52,7 +52,6 @@ class Token:
     is_part: bool = False  # a fraction in words, or written a/b before "of"
     is_counted: bool = False  # has dozens in it: a sum by itself
     is_digits: bool = False
-    after_space: bool = False
 
 
 def plain(text: str) -> str:
@@ -85,19 +84,18 @@ def _raw(text: str) -> list[Token]:
         match = _TOKEN.match(text, place)
         if match is None:
             raise ValueError(f"{text[place]!r} is in no sum")
-        spaced = match[0][0].isspace()
         if match["mixed"]:
             whole, part = match["mixed"].split(" ")
-            found.append(Token("", int(whole) + Fraction(part), is_digits=True, after_space=spaced))
+            found.append(Token("", int(whole) + Fraction(part), is_digits=True))
         elif match["number"]:
-            found += _digits(match["number"], lists, spaced)
+            found += _digits(match["number"], lists)
         else:
-            found.append(Token(match["word"] or match["sign"], after_space=spaced))
+            found.append(Token(match["word"] or match["sign"]))
         place = match.end()
     return found
 
 
-def _digits(text: str, lists: bool, spaced: bool) -> list[Token]:
+def _digits(text: str, lists: bool) -> list[Token]:
     """One number, or several between commas where no comma could be one of thousands."""
     head = text.partition(".")[0].partition("e")[0]
     if "," in head and not lists and _THOUSANDS.fullmatch(head):
@@ -106,11 +104,11 @@ def _digits(text: str, lists: bool, spaced: bool) -> list[Token]:
         pieces = text.split(",")
         if not lists and any(len(piece) > 2 for piece in pieces[1:]):
             raise ValueError(f"{text}: thousands or a list?")
-        commas = [token for piece in pieces for token in (Token(","), *_digits(piece, True, False))]
+        commas = [token for piece in pieces for token in (Token(","), *_digits(piece, True))]
         return commas[1:]
     if "e" in text and abs(int(text.partition("e")[2])) > 300:
         raise ValueError("too large")
-    return [Token("", Fraction(text), is_digits=True, after_space=spaced)]
+    return [Token("", Fraction(text), is_digits=True)]
 
 
 def _small(raw: list[Token], at: int) -> tuple[Fraction, int] | None:
@@ -159,7 +157,7 @@ def _number(raw: list[Token], at: int) -> tuple[Token, int] | None:
     while text(place) in GROUPS:
         value, place, is_counted, is_part = value * GROUPS[text(place)], place + 1, True, False
     digits = first.number is not None and place == at + 1
-    return Token("", value, is_part, is_counted, digits, first.after_space), place
+    return Token("", value, is_part, is_counted, digits), place
 
 
 def _part(raw: list[Token], at: int) -> tuple[Fraction, int] | None:

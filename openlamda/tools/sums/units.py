@@ -160,7 +160,7 @@ def _pieces(text: str) -> list[tuple[Number, Unit]]:
         if len(pieces) != 1 or pieces[0][1].symbol not in ("feet",):
             raise ValueError("words without a unit")
         pieces.append((_count(" ".join(words[began:])), _units()["inches"]))
-    if any(a[1].kind != b[1].kind or a[1].size <= b[1].size for a, b in pairwise(pieces)):
+    if any(a[1].kind != b[1].kind or Fraction(a[1].size) <= Fraction(b[1].size) for a, b in pairwise(pieces)):
         raise ValueError("units that do not go together")
     return pieces
 
