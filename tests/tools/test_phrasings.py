@@ -60,12 +60,12 @@ def worked(working: str) -> Any:
 
 
 def written(value: Any) -> str:
-    """The rule of docs/tools.md: whole numbers and decimals of 15 digits in full, anything else to 12 digits."""
+    """The rule of docs/tools.md: whole numbers of 40 digits and decimals of 15 in full, anything else to 12 digits."""
     if isinstance(value, date):
         return f"{value.day} {value:%B %Y}"
     if not isinstance(value, Fraction):
         return value
-    if value.denominator == 1:
+    if value.denominator == 1 and abs(value) < 10**40:
         return str(value.numerator)
     for digits in (15, 12):
         with localcontext(Context(prec=digits)):

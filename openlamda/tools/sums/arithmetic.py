@@ -13,7 +13,7 @@ from functools import reduce
 Number = Fraction | Decimal  # a decimal is inexact
 
 MAX_BITS = 10_000  # of any intermediate fraction
-MAX_DIGITS = 200  # of a whole number that is shown
+MAX_DIGITS = 40  # of a whole number that is written in full: what a small model can copy
 PI = Decimal("3.14159265358979323846264338327950288419716939937510582")
 E = Decimal("2.71828182845904523536028747135266249775724709369996")
 _CONTEXT = Context(prec=50, Emax=1000, Emin=-1000, traps=[InvalidOperation, DivisionByZero, Overflow, Underflow])
@@ -251,13 +251,11 @@ def arranged(values: Sequence[Number]) -> Number:
 def written(value: Number) -> str:
     """The value as text.
 
-    Whole numbers in full, up to 200 digits. Decimals of at most 15 digits in full. Everything else rounded to 12
+    Whole numbers in full, up to 40 digits. Decimals of at most 15 digits in full. Everything else rounded to 12
     digits, half to even, without trailing zeros; with an exponent below 0.000001 and, so that no digit is made up,
     from 10^12.
     """
-    if isinstance(value, Fraction) and value.denominator == 1:
-        if abs(value) >= 10**MAX_DIGITS:
-            raise OverflowError("too many digits")
+    if isinstance(value, Fraction) and value.denominator == 1 and abs(value) < 10**MAX_DIGITS:
         return str(value.numerator)
     number = _to_digits(value, 15)
     is_rounded = Fraction(number) != Fraction(value)
