@@ -26,6 +26,7 @@ app.command("openlamda.cli.train:train", name="train")
 app.command("openlamda.cli.plan:plan", name="plan")
 app.command("openlamda.cli.evaluate:evaluate", name="evaluate")
 app.command("openlamda.cli.env:env", name="env")
+app.command("openlamda.cli.doctor:doctor", name="doctor")
 
 tools = App(name="tools", help="Ask the toolset that the model uses, or offer it to other programs.")
 tools.command("openlamda.cli.tools:ask", name="ask")

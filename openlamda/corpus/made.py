@@ -184,6 +184,8 @@ class Maker:
         if "/" in form and "." not in a + b:
             b = str(rng.randint(2, 99))
             a = str(int(b) * rng.randint(2, 500)) if rng.random() < 0.7 else a
+        if form == "{a}/{b}" and not Decimal(b):
+            b = "4"
         if "%" in form or "^" in form or "sqrt" in form:
             a = str(rng.randint(1, 100)) if "%" in form else str(rng.randint(2, 40))
             a = str(int(a) ** 2) if "sqrt" in form else a

@@ -47,13 +47,20 @@ def usual_lanes(mesh: Mesh | None = None) -> tuple[int, int]:
     return 1 if on_cpu else 16, 1 if mesh else at_once
 
 
-def keep_compiled() -> None:
-    """Keep compiled code in the user's cache folder, so that the next start is quick."""
+def compiled_folder() -> Path | None:
+    """Where compiled code is kept: in the user's cache folder, if there is one."""
     try:
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "openlamda" / "jax"
     except RuntimeError:  # no home, as in some containers
+        return None
+
+
+def keep_compiled() -> None:
+    """Keep compiled code, so that the next start is quick."""
+    folder = compiled_folder()
+    if folder is None:
         return
-    jax.config.update("jax_compilation_cache_dir", str(home / "openlamda" / "jax"))
+    jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
 

@@ -39,6 +39,7 @@ from openlamda.text.dialog import Dialog
 from openlamda.tools.base import Toolset
 from openlamda.tools.calculator import Calculator
 from openlamda.tools.search import SearchIndex, read_facts
+from openlamda.tools.translation.dictionary import Dictionary
 from openlamda.tools.translator import Translator
 
 Part = Literal["language", "judges", "arithmetic", "knowledge", "swapped", "two_step", "unanswerable", "injected"]
@@ -204,7 +205,7 @@ def _judges(suite: Suite, lamda: Lamda) -> Iterator[Metric]:
 def _questions(part: str, suite: Suite, folder: Path, lamda: Lamda, wrong: Wrong) -> Iterator[Metric]:
     rows = list(read_jsonl(folder / getattr(suite, "knowledge" if part == "swapped" else part)))[: suite.questions]
     facts = questions.swapped(read_facts()) if part == "swapped" else read_facts()
-    lamda.toolset = Toolset([Calculator(), Translator(), SearchIndex(facts)])
+    lamda.toolset = Toolset([Calculator(), Translator([Dictionary()]), SearchIndex(facts)])
     if part == "arithmetic":
         asked = questions.ask_arithmetic(rows, lamda)
     elif part == "two_step":

@@ -33,6 +33,7 @@ def run(*arguments, stdin=""):
         ("tools", "ask"),
         ("tokenizer", "train"),
         ("env",),
+        ("doctor",),
         ("data", "show"),
         ("model", "show"),
         ("model", "average"),

@@ -144,7 +144,7 @@ def test_what_was_opened_is_closed_when_a_later_table_is_wrong(tmp_path, monkeyp
 def test_an_index_and_a_web_search_stand_in_a_tools_file(tmp_path):
     pytest.importorskip("tantivy")
     (tmp_path / "t.toml").write_text('[[tool]]\nkind = "index"\npath = "nowhere"\n')
-    with pytest.raises(UserError, match="tool 1: .*nowhere"):
+    with pytest.raises(UserError, match=r"tool 1: .*nowhere"):
         read_toolset(tmp_path / "t.toml")
     (tmp_path / "t.toml").write_text('[[tool]]\nkind = "web"\nservice = "searxng=https://searx.example.org/search"\n')
     assert [tool.name for tool in read_toolset(tmp_path / "t.toml").tools] == ["web"]
