@@ -91,7 +91,7 @@ class TranslatorTable(ToolTable):
     """`kind = "translator"`: single words and short phrases."""
 
     def open(self, folder: Path) -> Tool:
-        """The translator over the bundled table."""
+        """The dictionary, Apertium where it is installed, and the server that the environment names."""
         return Translator()
 
 
