@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from openlamda.corpus.made import Maker, query_of
-from openlamda.corpus.phrases import ATTRIBUTES, GENERIC_QUESTIONS, LOOKUP_REPLIES, NOT_FOUND, ORDERS
+from openlamda.corpus.phrases import ATTRIBUTES, GENERIC_QUESTIONS, LOOKUP_REPLIES, NOT_FOUND, ORDERS, UNHEARD
 from openlamda.corpus.rows import Researched
 from openlamda.text.dialog import Dialog, Turn
 from openlamda.text.grammar import Step
@@ -47,10 +47,12 @@ def two_step(maker: Maker) -> Researched:
     place = asked.casefold().find(first.casefold())
     first = asked[place : place + len(first)]
     steps = [Step(first, f"{entity} / {attribute} / {between}")]
-    if rng.random() < 0.12:
-        other = rng.choice(list(ATTRIBUTES))
-        steps.insert(0, Step(first, f"{entity} / {other} / {maker.value(ATTRIBUTES[other][0])}"))
-    steps.append(Step(query_of(wording.format(e=between, a=second)), f"{between} / {second} / {value}"))
+    if rng.random() < 0.15:
+        steps.insert(0, Step(first, maker.beside(entity, attribute)))
+    query = query_of(wording.format(e=between, a=second))
+    if rng.random() < 0.15:
+        steps.append(Step(query, maker.beside(between, second)))
+    steps.append(Step(query, f"{between} / {second} / {value}"))
     reply = rng.choice(LOOKUP_REPLIES).format(e=between, a=second, v=value, k=f" [{len(steps)}]")
     context = Dialog((*maker.start(), Turn("user", asked)))
     return Researched("two_step", context, maker.draft(maker.value(kind)), tuple(steps), _sentence(reply))
@@ -62,33 +64,20 @@ def unanswered(maker: Maker) -> Researched:
     The reply says so and states nothing.
     """
     rng = maker.rng
-    attribute = rng.choice(list(ATTRIBUTES))
+    attribute, entity = rng.choice(list(ATTRIBUTES)), maker.entity()
     kind, questions = ATTRIBUTES[attribute]
-    entity = maker.entity()
+    if rng.random() < 0.35:  # what no entry is about
+        attribute, questions = " ".join(rng.choice(maker.words) for _ in range(rng.choice((1, 1, 2)))), UNHEARD
     wording = rng.choice(GENERIC_QUESTIONS if rng.random() < 0.35 else questions)
     question = wording.format(e=entity, a=attribute)
     asked, query = maker.ask(question), query_of(question)
     place = asked.casefold().find(query.casefold())
     query = asked[place : place + len(query)]
-    tries = [_beside(maker, entity, attribute) for _ in range(rng.choice((0, 1, 2, 2, 2)))]
-    found = [*tries, None][:2] if len(tries) < 2 else tries
+    tries = [maker.beside(entity, attribute) for _ in range(rng.choice((0, 1, 2, 2, 3, 3)))]
+    found = [*tries, None] if len(tries) < 2 else tries
     steps = tuple(Step(query, snippet) for snippet in found)
     context = Dialog((*maker.start(), Turn("user", asked)))
     return Researched("unanswered", context, maker.draft(maker.value(kind)), steps, rng.choice(NOT_FOUND))
-
-
-def _beside(maker: Maker, entity: str, attribute: str) -> str:
-    """A result that does not answer: the entity's, of another attribute; or another's, with a word of its name."""
-    rng = maker.rng
-    other = rng.choice([name for name in ATTRIBUTES if name != attribute])
-    if rng.random() < 0.3:
-        return f"{entity} / {other} / {maker.value(ATTRIBUTES[other][0])}"
-    words, stranger = entity.split(), maker.entity()
-    if len(words) > 1 and rng.random() < 0.7:
-        kept = rng.randrange(len(words))
-        stranger = " ".join(word if n == kept else maker.place() for n, word in enumerate(words))
-    shown = attribute if rng.random() < 0.6 else other
-    return f"{stranger} / {shown} / {maker.value(ATTRIBUTES[shown][0])}"
 
 
 def ordered(maker: Maker) -> Researched:

@@ -137,6 +137,21 @@ class Maker:
             return self.rng.choice(self.replies)
         return " ".join(self.rng.choice(self.words) for _ in range(self.rng.randint(1, 8))).capitalize() + "."
 
+    def beside(self, entity: str, attribute: str) -> str:
+        """A result that is not the one asked for: the entity's, of another attribute; or another's, with a word of the
+        entity's name.
+        """
+        rng = self.rng
+        other = rng.choice([name for name in ATTRIBUTES if name != attribute])
+        if rng.random() < 0.5:
+            return f"{entity} / {other} / {self.value(ATTRIBUTES[other][0])}"
+        words, stranger = entity.split(), self.entity()
+        if len(words) > 1 and rng.random() < 0.7:
+            kept = rng.randrange(len(words))
+            stranger = " ".join(word if n == kept else self.place() for n, word in enumerate(words))
+        shown = attribute if attribute in ATTRIBUTES and rng.random() < 0.6 else other
+        return f"{stranger} / {shown} / {self.value(ATTRIBUTES[shown][0])}"
+
     def lookup(self) -> Researched:
         """A question about one attribute of one entity, asked of the toolset, answered from the snippet."""
         rng = self.rng
@@ -158,14 +173,12 @@ class Maker:
             query = f"{entity} {attribute}"
         context = Dialog((*turns, Turn("user", asked)))
         right = Step(query, f"{entity} / {attribute} / {value}")
-        draw, k = rng.random(), 1
-        if draw < 0.05:
+        draw = rng.random()
+        if draw < 0.03:
             return Researched("lookup", context, self.draft(value), (Step(query, None),), rng.choice(NOT_FOUND))
-        steps = (right,)
-        if draw < 0.15:
-            other = rng.choice(list(ATTRIBUTES))
-            wrong = Step(query, f"{self.entity()} / {other} / {self.value(ATTRIBUTES[other][0])}")
-            steps, k = (wrong, right), 2
+        wrong = [Step(query, self.beside(entity, attribute)) for _ in range((draw < 0.25) + (draw < 0.08))]
+        steps = (*wrong, right)
+        k = len(steps)
         reply = rng.choice(LOOKUP_REPLIES).format(e=entity, a=attribute, v=value, k=f" [{k}]")
         return Researched("lookup", context, self.draft(self.value(kind)), steps, reply[0].upper() + reply[1:])
 
