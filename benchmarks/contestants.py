@@ -15,8 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
+from openlamda.model.config import PRESETS
+
+NANO = PRESETS["nano"]
 PROMPT, CANDIDATES, NEW = 512, 16, 64
-LAYERS, D, HEADS, HEAD, FF, VOCAB = 4, 128, 4, 64, 1024, 4096  # the shape of nano
+LAYERS, D, HEADS, HEAD, FF, VOCAB = (
+    NANO.num_layers, NANO.d_model, NANO.num_heads, NANO.d_head, NANO.d_ff, NANO.vocab_size,
+)  # fmt: skip
 PRODUCT_FLOPS = 20 * 2 * 1024**3
 Round = Callable[[int], object]
 
@@ -42,9 +47,8 @@ def openlamda() -> Round:
     from openlamda.engine.base import Sampling
     from openlamda.engine.local import LocalModel
     from openlamda.model import params
-    from openlamda.model.config import PRESETS
 
-    model = LocalModel(params.init(PRESETS["nano"], jax.random.key(0)), PRESETS["nano"])
+    model = LocalModel(params.init(NANO, jax.random.key(0)), NANO)
     sampling = Sampling(max_tokens=NEW, stop=())
     return lambda number: model.sample(tuple(prompt_of(number)), CANDIDATES, sampling, max(0, number))
 

@@ -3,7 +3,7 @@
     pip install -e '.[evaluate]' torch transformers gguf && python benchmarks/engine.py --llama-server PATH -o DIR
 
 The first part draws 16 continuations of 64 tokens after a prompt of 512 that was not seen before, in float32, with
-models of one size (4 layers, 2.6 million weights): openlamda's, a Llama of `transformers`, and the same in llama.cpp,
+models of one size (4 layers, 9.4 million weights): openlamda's, a Llama of `transformers`, and the same in llama.cpp,
 whose server has 16 slots. Each is a process of its own and they run in turns. What is not installed is left out. The
 second part is of the model that ships, by the clock around `Lamda.reply`. DIR gets results.json, a table and a plot.
 """
