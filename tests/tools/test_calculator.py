@@ -166,6 +166,31 @@ def test_what_can_be_read_in_two_ways_has_no_answer(query):
     assert calculator(query) == []
 
 
+@pytest.mark.parametrize(
+    ("query", "answer"),
+    [
+        ("divide 10 million by 2", "5000000"),
+        ("divide 6 million by 3 thousand", "2000"),
+        ("divide 10 000 by 4", None),
+        ("divide 10 dozen by 2", "60"),
+        ("divide 100 by 2 dozen", "4.16666666667"),
+        ("split 6 thousand between 3", "2000"),
+        ("3 boxes of 4 dozen", "144"),
+        ("3 boxes of 4 dozens", None),
+        ("5 packs of 2 thousand", "10000"),
+        ("2 dozen at 3 each", "72"),
+        ("2 dozen eggs at 3 each", "72"),
+        ("how many dozen are in 3 boxes of 24", None),
+        ("divide 10 by 2 squared", "2.5"),
+        ("divide 10 by 3 percent", None),
+        ("divide 10 by 2 pi", "1.59154943092"),
+        ("divide 10 apples among 5 children", "2"),
+    ],
+)
+def test_a_noun_is_no_piece_of_a_number(query, answer):
+    assert [result.text for result in calculator(query)] == ([answer] if answer else [])
+
+
 def test_the_clock_is_given():
     clocked = Calculator(lambda: date(2024, 2, 28))
     assert [result.text for result in clocked("what date is 2 days from now")] == ["1 March 2024"]
