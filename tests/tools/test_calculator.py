@@ -191,6 +191,39 @@ def test_a_noun_is_no_piece_of_a_number(query, answer):
     assert [result.text for result in calculator(query)] == ([answer] if answer else [])
 
 
+@pytest.mark.parametrize(
+    ("query", "answer"),
+    [
+        ("√16/4", "1"),
+        ("2 ** 4/2", "8"),
+        ("2 ^ 1/2", "1"),
+        ("2 ^ -1/2", "0.25"),
+        ("3/4 ^ 2", "0.1875"),
+        ("12 mod 8/2", "2"),
+        ("12 % 8/2", "2"),
+        ("100 - 3/4 * 8", "94"),
+    ],
+)
+def test_spaces_around_a_fraction_change_nothing(query, answer):
+    for spelling in (query, query.replace("/", " / "), query.replace(" ^ ", "^").replace(" ** ", "**")):
+        assert [result.text for result in calculator(spelling)] == [answer], spelling
+
+
+@pytest.mark.parametrize(
+    ("query", "answer"),
+    [
+        ("10 divided by 1/2", "20"),
+        ("10 divided by (4/2)", "5"),
+        ("square root of 1/4", "0.5"),
+        ("cube root of (24/3)", "2"),
+        ("3/4 squared", "0.5625"),
+        ("12 - 3/4 of 8", "6"),
+    ],
+)
+def test_a_fraction_below_one_is_one_number_beside_words(query, answer):
+    assert [result.text for result in calculator(query)] == [answer]
+
+
 def test_the_clock_is_given():
     clocked = Calculator(lambda: date(2024, 2, 28))
     assert [result.text for result in clocked("what date is 2 days from now")] == ["1 March 2024"]
