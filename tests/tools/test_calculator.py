@@ -224,6 +224,43 @@ def test_a_fraction_below_one_is_one_number_beside_words(query, answer):
     assert [result.text for result in calculator(query)] == [answer]
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "6/2 (1+2)",
+        "10 divided by 4/2",
+        "10 over 4/2",
+        "10 // 4/2",
+        "cube root of 27/3",
+        "factorial of 6/2",
+        "2 to the power of 4/2",
+        "5 choose 4/2",
+        "4/2 squared",
+        "4/2 to the third power",
+        "halve 10 plus 4",
+        "square 3 plus 1",
+        "3 plus 4 doubled",
+        "take the square root of 16 plus 9",
+        "area of a circle with radius 2 plus 1",
+        "take 10 subtract 3 times 2",
+        "take 8, multiply by 5 plus 2",
+        "sum of 3 and 4 times 2",
+        "twenty-fifth of 100",
+        "twenty fifths of 100",
+        "one hundred fifth of 1000",
+        "one hundred thousandths plus 1",
+        "ten thousandths plus 1",
+    ],
+)
+def test_words_that_may_reach_further_have_no_answer(query):
+    assert calculator(query) == []
+
+
+@pytest.mark.parametrize("query", ["log base 0 of 5", "log base 1 of 5", "log 5 base 0", "log base 2 of 0"])
+def test_no_logarithm_has_a_base_of_0_or_1(query):
+    assert calculator(query) == []
+
+
 def test_the_clock_is_given():
     clocked = Calculator(lambda: date(2024, 2, 28))
     assert [result.text for result in clocked("what date is 2 days from now")] == ["1 March 2024"]
