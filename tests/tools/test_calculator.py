@@ -261,6 +261,68 @@ def test_no_logarithm_has_a_base_of_0_or_1(query):
     assert calculator(query) == []
 
 
+@pytest.mark.parametrize(
+    "query",
+    ["12-25-2023", "12-25-23", "1939-1945", "978-0-306-40615-7", "0-306-40615-2", "555-123-4567", "123-45-6789"],
+)
+def test_numbers_with_hyphens_are_no_sums(query):
+    assert calculator(query) == []
+    assert calculator(f"what is {query}?") == []
+
+
+@pytest.mark.parametrize(
+    ("query", "answer"),
+    [
+        ("10-5-2", "3"),
+        ("100 - 20 - 5", "75"),
+        ("2*100-20-5", "175"),
+        ("2024-1987", "37"),
+        ("12-25", "-13"),
+        ("100-20-5 = ?", "75"),
+    ],
+)
+def test_a_subtraction_is_no_telephone_number(query, answer):
+    assert [result.text for result in calculator(query)] == [answer]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "100 Cal in kJ",
+        "100 CAL in kJ",
+        "5 Mm in m",
+        "5 Mg in g",
+        "1 MS in s",
+        "5 NM in km",
+        "5 mHz in Hz",
+        "5 Mbar in bar",
+    ],
+)
+def test_a_unit_that_another_case_makes_another_has_no_answer(query):
+    assert calculator(query) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "answer"),
+    [
+        ("100 cal in J", "418.4 J"),
+        ("100 kCal in kJ", "418.4 kJ"),
+        ("5 mm in m", "0.005 m"),
+        ("5 MHz in Hz", "5000000 Hz"),
+        ("-273.15 C in K", "0 K"),
+        ("twenty quarters plus 1", "6"),
+        ("two thirds of 90", "60"),
+    ],
+)
+def test_what_has_one_reading_keeps_its_answer(query, answer):
+    assert [result.text for result in calculator(query)] == [answer]
+
+
+@pytest.mark.parametrize("query", ["-300 c in k", "-1 k in c", "-500 f in c"])
+def test_nothing_is_colder_than_absolute_zero(query):
+    assert calculator(query) == []
+
+
 def test_the_clock_is_given():
     clocked = Calculator(lambda: date(2024, 2, 28))
     assert [result.text for result in clocked("what date is 2 days from now")] == ["1 March 2024"]
