@@ -141,13 +141,14 @@ def _server() -> Check:
     url, what = os.environ.get(URL, ""), "translator: server"
     if not url:
         return Check(what, "missing", "none with LibreTranslate's API is configured", f"export {URL}=http://HOST:5000")
+    from openlamda.tools.translation.base import AUTO
     from openlamda.tools.translation.libretranslate import LibreTranslate
 
     try:
         pairs = LibreTranslate(url, os.environ.get(KEY, ""), timeout=5).pairs()
     except UserError as error:
         return Check(what, "broken", str(error), f"unset {URL}")
-    return Check(what, "works", f"{url}, {len(pairs)} pairs of languages")
+    return Check(what, "works", f"{url}, {sum(source != AUTO for source, _ in pairs)} pairs of languages")
 
 
 def _extras() -> Iterator[Check]:

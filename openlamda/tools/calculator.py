@@ -18,8 +18,14 @@ from openlamda.tools.sums.units import converted
 from openlamda.tools.sums.wordings import bare, stepwise, worded
 
 MAX_LENGTH = 200  # characters of a query
-_NO_SUM = re.compile(r"(?<!\d)(?:\d{4}-\d{2}-\d{2}|\d{1,2}[/.]\d{1,2}[/.]\d{4}|\d{2}/\d{2}/\d{2})(?!\d)|\b0[xb]")
-_MEGABITS = re.compile(r"(?<![A-Za-z])[KMGT]b(?![A-Za-z])")  # bits by the rule, bytes by many who write it
+_NO_SUM = re.compile(
+    r"(?<!\d)(?:\d{4}-\d{2}-\d{2}|\d{1,2}[/.-]\d{1,2}[/.-]\d{4}|\d{2}/\d{2}/\d{2}|\d{2}-\d{2}-\d{2})(?!\d)|\b0[xb]"
+)  # dates, other bases
+_NUMBERED = re.compile(r"(?<![\d.,*/+^(-])(?=[\d-]*\d{3})\d+(?:-\d+){2,}(?![\d.,*/+^-])")  # telephones, books
+_YEARS = re.compile(r"(?<![\d.,-])([12]\d{3})-([12]\d{3})(?![\d.,-])")
+_BY_CASE = re.compile(  # prefixes and units that many write in another case than the rule has: megabits, Calories
+    r"(?<![A-Za-z])(?:[KGTP]b|M[a-z]|MS|C(?:al|AL)|N[mM]|mHz|Mbar)(?![A-Za-z])"
+)
 _EXCLAMATION = re.compile(r"[^!]*[-+*/^x][^!]*[\d)]!")  # 2*5! may be a factorial or a loud question
 
 
@@ -33,7 +39,7 @@ class Calculator:
 
     def __call__(self, query: str) -> list[Result]:
         """The value of `query` as text; [] for anything but a sum, a conversion or a date."""
-        if len(query) > MAX_LENGTH or _MEGABITS.search(query):
+        if len(query) > MAX_LENGTH or _BY_CASE.search(query):
             return []
         with precisely():
             text = plain(query)
@@ -46,8 +52,13 @@ class Calculator:
         return []
 
 
+def _is_name(text: str) -> bool:
+    """Whether hyphens without spaces may part the digits of a telephone number, a book's or a span of years."""
+    return bool(_NUMBERED.search(text)) or any(first < last for first, last in _YEARS.findall(text))
+
+
 def _sum(text: str) -> str:
-    if _NO_SUM.search(text) or _EXCLAMATION.fullmatch(text.strip()):
+    if _NO_SUM.search(text) or ("=" not in text and _is_name(text)) or _EXCLAMATION.fullmatch(text.strip()):
         raise ValueError("can be read in two ways")
     question, text = text, bare(text)
     readers = (

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Sequence
 from openlamda.errors import UserError
 from openlamda.text.dialog import Result
 from openlamda.tools.translation.apertium import Apertium
-from openlamda.tools.translation.base import CODES, Backend
+from openlamda.tools.translation.base import AUTO, CODES, Backend
 from openlamda.tools.translation.dictionary import Dictionary
 
 URL, KEY = "OPENLAMDA_TRANSLATE_URL", "OPENLAMDA_TRANSLATE_KEY"  # of a server, in the environment
 MAX_LENGTH = 1000  # characters of a query
 MAX_WORDS = 8  # of a bare `X in LANGUAGE`, which may be no wish to translate
+MAX_OTHERS = 3  # languages besides English that the words may be in, where each is a question to another program
+_COMMON = ("es", "fr", "de", "pt", "it", "ru", "ca")  # asked before others
 _LANGUAGE = rf"(?P<target>{'|'.join(CODES)})"
 _SOURCE = rf"(?P<source>{'|'.join(CODES)})"
 _WORDS = r"(?P<words>.+?)"
@@ -99,11 +101,18 @@ def _is_short(words: str) -> bool:
 
 
 def _translated(backend: Backend, words: str, source: str | None, target: str) -> str | None:
-    """From the named language; else from English; else from all, where those that know the words agree."""
+    """From the named language; else from English; else from the one that the backend says the words are in.
+
+    Where it cannot say, from a few others, where those that know the words agree.
+    """
     pairs = backend.pairs()
     sources = [first for first, second in pairs if second == target and source in (None, first)]
     if "en" in sources and (found := backend.translate(words, "en", target)):
         return found
-    others = (backend.translate(words, one, target) for one in sources if one != "en")
-    found = {text for text in others if text}
+    if AUTO in sources:
+        return backend.translate(words, AUTO, target)
+    others = sorted((one for one in sources if one != "en"), key=lambda one: (*_COMMON, one).index(one))
+    if backend.name != "dictionary":
+        others = others[:MAX_OTHERS]
+    found = {text for one in others if (text := backend.translate(words, one, target))}
     return found.pop() if len(found) == 1 else None

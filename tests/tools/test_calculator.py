@@ -166,6 +166,163 @@ def test_what_can_be_read_in_two_ways_has_no_answer(query):
     assert calculator(query) == []
 
 
+@pytest.mark.parametrize(
+    ("query", "answer"),
+    [
+        ("divide 10 million by 2", "5000000"),
+        ("divide 6 million by 3 thousand", "2000"),
+        ("divide 10 000 by 4", None),
+        ("divide 10 dozen by 2", "60"),
+        ("divide 100 by 2 dozen", "4.16666666667"),
+        ("split 6 thousand between 3", "2000"),
+        ("3 boxes of 4 dozen", "144"),
+        ("3 boxes of 4 dozens", None),
+        ("5 packs of 2 thousand", "10000"),
+        ("2 dozen at 3 each", "72"),
+        ("2 dozen eggs at 3 each", "72"),
+        ("how many dozen are in 3 boxes of 24", None),
+        ("divide 10 by 2 squared", "2.5"),
+        ("divide 10 by 3 percent", None),
+        ("divide 10 by 2 pi", "1.59154943092"),
+        ("divide 10 apples among 5 children", "2"),
+    ],
+)
+def test_a_noun_is_no_piece_of_a_number(query, answer):
+    assert [result.text for result in calculator(query)] == ([answer] if answer else [])
+
+
+@pytest.mark.parametrize(
+    ("query", "answer"),
+    [
+        ("√16/4", "1"),
+        ("2 ** 4/2", "8"),
+        ("2 ^ 1/2", "1"),
+        ("2 ^ -1/2", "0.25"),
+        ("3/4 ^ 2", "0.1875"),
+        ("12 mod 8/2", "2"),
+        ("12 % 8/2", "2"),
+        ("100 - 3/4 * 8", "94"),
+    ],
+)
+def test_spaces_around_a_fraction_change_nothing(query, answer):
+    for spelling in (query, query.replace("/", " / "), query.replace(" ^ ", "^").replace(" ** ", "**")):
+        assert [result.text for result in calculator(spelling)] == [answer], spelling
+
+
+@pytest.mark.parametrize(
+    ("query", "answer"),
+    [
+        ("10 divided by 1/2", "20"),
+        ("10 divided by (4/2)", "5"),
+        ("square root of 1/4", "0.5"),
+        ("cube root of (24/3)", "2"),
+        ("3/4 squared", "0.5625"),
+        ("12 - 3/4 of 8", "6"),
+    ],
+)
+def test_a_fraction_below_one_is_one_number_beside_words(query, answer):
+    assert [result.text for result in calculator(query)] == [answer]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "6/2 (1+2)",
+        "10 divided by 4/2",
+        "10 over 4/2",
+        "10 // 4/2",
+        "cube root of 27/3",
+        "factorial of 6/2",
+        "2 to the power of 4/2",
+        "5 choose 4/2",
+        "4/2 squared",
+        "4/2 to the third power",
+        "halve 10 plus 4",
+        "square 3 plus 1",
+        "3 plus 4 doubled",
+        "take the square root of 16 plus 9",
+        "area of a circle with radius 2 plus 1",
+        "take 10 subtract 3 times 2",
+        "take 8, multiply by 5 plus 2",
+        "sum of 3 and 4 times 2",
+        "twenty-fifth of 100",
+        "twenty fifths of 100",
+        "one hundred fifth of 1000",
+        "one hundred thousandths plus 1",
+        "ten thousandths plus 1",
+    ],
+)
+def test_words_that_may_reach_further_have_no_answer(query):
+    assert calculator(query) == []
+
+
+@pytest.mark.parametrize("query", ["log base 0 of 5", "log base 1 of 5", "log 5 base 0", "log base 2 of 0"])
+def test_no_logarithm_has_a_base_of_0_or_1(query):
+    assert calculator(query) == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["12-25-2023", "12-25-23", "1939-1945", "978-0-306-40615-7", "0-306-40615-2", "555-123-4567", "123-45-6789"],
+)
+def test_numbers_with_hyphens_are_no_sums(query):
+    assert calculator(query) == []
+    assert calculator(f"what is {query}?") == []
+
+
+@pytest.mark.parametrize(
+    ("query", "answer"),
+    [
+        ("10-5-2", "3"),
+        ("100 - 20 - 5", "75"),
+        ("2*100-20-5", "175"),
+        ("2024-1987", "37"),
+        ("12-25", "-13"),
+        ("100-20-5 = ?", "75"),
+    ],
+)
+def test_a_subtraction_is_no_telephone_number(query, answer):
+    assert [result.text for result in calculator(query)] == [answer]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "100 Cal in kJ",
+        "100 CAL in kJ",
+        "5 Mm in m",
+        "5 Mg in g",
+        "1 MS in s",
+        "5 NM in km",
+        "5 mHz in Hz",
+        "5 Mbar in bar",
+    ],
+)
+def test_a_unit_that_another_case_makes_another_has_no_answer(query):
+    assert calculator(query) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "answer"),
+    [
+        ("100 cal in J", "418.4 J"),
+        ("100 kCal in kJ", "418.4 kJ"),
+        ("5 mm in m", "0.005 m"),
+        ("5 MHz in Hz", "5000000 Hz"),
+        ("-273.15 C in K", "0 K"),
+        ("twenty quarters plus 1", "6"),
+        ("two thirds of 90", "60"),
+    ],
+)
+def test_what_has_one_reading_keeps_its_answer(query, answer):
+    assert [result.text for result in calculator(query)] == [answer]
+
+
+@pytest.mark.parametrize("query", ["-300 c in k", "-1 k in c", "-500 f in c"])
+def test_nothing_is_colder_than_absolute_zero(query):
+    assert calculator(query) == []
+
+
 def test_the_clock_is_given():
     clocked = Calculator(lambda: date(2024, 2, 28))
     assert [result.text for result in clocked("what date is 2 days from now")] == ["1 March 2024"]

@@ -20,6 +20,11 @@ from openlamda.tools.translator import Translator
 
 SPANISH = {"house": "casa", "the house is red": "la casa es roja"}
 
+DETECTED = {
+    "casa": {"translatedText": "house", "detectedLanguage": {"confidence": 90.0, "language": "es"}},
+    "Paris": {"translatedText": "Lutetia", "detectedLanguage": {"confidence": 20.0, "language": "eu"}},
+}
+
 
 class Handler(BaseHTTPRequestHandler):
     """What LibreTranslate documents: GET /languages, POST /translate."""
@@ -33,6 +38,9 @@ class Handler(BaseHTTPRequestHandler):
         self.server.asked.append(asked)  # type: ignore[attr-defined]
         if asked["q"] == "boom":
             self.answer(500, {"error": "broken"})
+            return
+        if asked["source"] == "auto":
+            self.answer(200, DETECTED.get(asked["q"], {"translatedText": asked["q"]}))
             return
         table = SPANISH if asked["source"] == "en" else {there: here for here, there in SPANISH.items()}
         self.answer(200, {"translatedText": table.get(asked["q"], asked["q"])})
@@ -131,6 +139,45 @@ def test_a_sentence_where_the_backend_does_more_than_words(backend):
 )
 def test_what_is_no_wish_to_translate_has_no_answer(backend, query):
     assert Translator([backend])(query) == []
+
+
+def test_without_a_source_a_server_is_asked_for_english_and_then_for_the_language_it_tells(server):
+    remote = LibreTranslate(f"http://127.0.0.1:{server.server_address[1]}")
+    for query, found, sources in [
+        ("house in Spanish", ["casa"], ["en"]),
+        ("casa in English", ["house"], ["auto"]),
+        ("Paris in Spanish", [], ["en", "auto"]),
+    ]:
+        began = len(server.asked)
+        assert [result.text for result in Translator([remote])(query)] == found
+        assert [asked["source"] for asked in server.asked[began:]] == sources
+    remote.close()
+
+
+def test_without_a_source_few_languages_are_asked_the_common_ones_first():
+    class Many:
+        name = "many"
+
+        def __init__(self):
+            self.asked = []
+
+        def pairs(self):
+            return [(source, "en") for source in ("af", "eo", "eu", "is", "fr", "mk", "es")]
+
+        def translate(self, text, source, target):
+            self.asked.append(source)
+            return {"es": "house", "mk": "home"}.get(source)
+
+    many = Many()
+    assert [result.text for result in Translator([many])("casa in English")] == ["house"]
+    assert many.asked == ["es", "fr", "af"]
+    assert [result.text for result in Translator([many])("casa from Macedonian to English")] == ["home"]
+
+
+def test_the_dictionary_is_asked_in_all_its_languages():
+    for word, language in [("maison", "French"), ("gatto", "Italian"), ("Hund", "German"), ("perro", "Spanish")]:
+        stated = Translator([Dictionary()])(f"{word} from {language} to English")
+        assert stated and Translator([Dictionary()])(f"{word} in English") == stated
 
 
 def test_without_a_backend_there_is_no_answer():

@@ -139,7 +139,9 @@ def factorial(value: Number) -> Number:
 
 
 def logarithm(value: Number, base: Number) -> Number:
-    """The logarithm to a base."""
+    """The logarithm to a base above 0 other than 1."""
+    if base <= 0 or base == 1:
+        raise ValueError("no base of a logarithm")
     return bounded(inexact(value).ln() / inexact(base).ln())
 
 

@@ -241,7 +241,7 @@ class _Parser:
             if not self._take(")"):
                 raise ValueError("a parenthesis is open")
         else:
-            after_all = AFTER_ALL if name in ("sum", "difference", "product") else AFTER_ALL | {"times"}
+            after_all = AFTER_ALL if name in ("difference", "product") else AFTER_ALL | {"times"}
             if spans[-1] & after_all - set().union(*spans[:-1]):
                 raise ValueError("can be read in two ways")
             if name not in ("sum", "product"):

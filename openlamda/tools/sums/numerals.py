@@ -147,6 +147,8 @@ def _number(raw: list[Token], at: int) -> tuple[Token, int] | None:
         scaled = _scaled(raw, place, value)
         value, place = scaled or (value, place)
     if text(place) in PARTS:
+        if _may_join(text(place - 1), text(place)):
+            raise ValueError("twenty fifths or twenty-fifths?")
         value, place, is_part = value / PARTS[text(place)], place + 1, True
         if text(place) in ("a", "an") and (text(place + 1) in SCALES or text(place + 1) in GROUPS):
             place += 1
@@ -158,6 +160,15 @@ def _number(raw: list[Token], at: int) -> tuple[Token, int] | None:
         value, place, is_counted, is_part = value * GROUPS[text(place)], place + 1, True, False
     digits = first.number is not None and place == at + 1
     return Token("", value, is_part, is_counted, digits), place
+
+
+def _may_join(before: str, part: str) -> bool:
+    """Whether a number word and a part after it may be one word: twenty-fifth, hundred-thousandths."""
+    if part.startswith("thousandth"):
+        return before in ("ten", "hundred") or before in TENS
+    if part not in ORDINALS and part.removesuffix("s") not in ORDINALS:
+        return False
+    return before == "hundred" or before in SCALES or (before in TENS and PARTS[part] < 10)
 
 
 def _part(raw: list[Token], at: int) -> tuple[Fraction, int] | None:

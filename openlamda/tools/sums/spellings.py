@@ -47,19 +47,43 @@ _PHRASE = re.compile(
 )
 _CANONICAL = [(re.compile(words), name) for name, words in _PHRASES.items()]
 _ORDINAL = rf"(?:the )?(?:(?P<digits>[0-9]{{1,2}})(?:st|nd|rd|th)|(?P<word>{'|'.join(ORDINALS)}))"
+_DIVISIONS = _PHRASES["divided by"]
+_FRACTION = re.compile(r"(?<![0-9a-z.,/])([0-9]{1,9})/([0-9]{1,9})(?![0-9a-z.,/])")
+_BINDS_TOP = re.compile(r"(?:[0-9)%]|(?:[\^√]|(?<![a-z])mod(?:ulo)?)\s*[-+]?)\s*$")  # 2^ 4/2
+_BINDS_BOTTOM = re.compile(r"\s*[\^!(√]")  # 3/4 ^2
+_MAY_BIND_TOP = re.compile(
+    rf"(?<![a-z])(?:{_DIVISIONS}|choose|ncr|npr|raised to|to the power(?: of)?"
+    r"|(?:root|sqrt|cbrt|square|cube|factorial|exp|ln|log(?:arithm)?(?:_?[0-9]+| base [0-9]+)?)(?: of)?)(?: the)?\s+$"
+)
+_MAY_BIND_BOTTOM = re.compile(r"\s*(?:squared|cubed|factorial|raised to|to the)(?![a-z])")
+
+
+def _fraction(match: re.Match[str]) -> str:
+    """`3/4` in parentheses, unless a sign beside it binds more tightly, however the spaces are.
+
+    Beside words a fraction below 1 is one number (square root of 1/4); a larger one can be read in two ways.
+    """
+    before, after = match.string[: match.start()], match.string[match.end() :]
+    if before.rstrip().endswith("/"):
+        raise ValueError("10 / 1/2 can be read in two ways")
+    if _BINDS_TOP.search(before) or _BINDS_BOTTOM.match(after):
+        return match[0]
+    if int(match[1]) >= int(match[2]) and (_MAY_BIND_TOP.search(before) or _MAY_BIND_BOTTOM.match(after)):
+        raise ValueError("10 divided by 4/2 can be read in two ways")
+    return f"({match[0]})"
+
+
 _REWRITES: list[tuple[re.Pattern[str], Callable[[re.Match[str]], str]]] = [
+    (_FRACTION, _fraction),
     (re.compile(rf"(?:raised )?to {_ORDINAL}(?: power)?(?![a-z])"), lambda m: f"^{_ordinal(m)} "),
     (re.compile(r"to the negative ([0-9]{1,2}) power"), lambda m: f"^-{m[1]} "),
     (re.compile(rf"{_ORDINAL} root(?![a-z])"), lambda m: f"root_{_ordinal(m)}"),
     (re.compile(r"log(?:arithm)? base ([0-9]{1,4})(?: of)?(?![0-9.])"), lambda m: f"log_{m[1]} "),
     (re.compile(r"log ([0-9.]{1,20}) base ([0-9]{1,4})"), lambda m: f"log_{m[2]}({m[1]})"),
-    (re.compile(r"to the power(?: of)? ([0-9]{1,3}/[0-9]{1,3})(?![0-9/^.])"), lambda m: f"^({m[1]})"),
     (re.compile(r"(?:times|multiplied by) itself"), lambda m: "^2"),
     (re.compile(r"^(?:add|sum)(?: up| together)? (?!of )(?=.*(?:,| and ))"), lambda m: "sum of "),
     (re.compile(r"^(sum|total|average|mean|product|median): ?"), lambda m: f"{m[1]} of "),
-    (re.compile(r"(?<![0-9a-z.,/^)√])(?<![0-9] )([0-9]{1,9}/[0-9]{1,9})(?![0-9a-z.,/^!(])"), lambda m: f"({m[1]})"),
 ]
-_DOUBLE = re.compile(r"/ *\([0-9]+/[0-9]+\)")
 
 
 def _ordinal(match: re.Match[str]) -> int:
@@ -75,6 +99,4 @@ def named(text: str) -> str:
 
     for pattern, rewritten in _REWRITES:
         text = pattern.sub(rewritten, text)
-    if _DOUBLE.search(text):
-        raise ValueError("10 / 1/2 can be read in two ways")
     return _PHRASE.sub(name, text)

@@ -102,7 +102,10 @@ def _in_unit(value: Number, given: Unit, target: Unit) -> Number:
     if given.kind != target.kind:
         raise ValueError(f"{given.symbol} in {target.symbol}")
     if given.kind == "temperature":
-        return _FROM_CELSIUS[target.symbol](_TO_CELSIUS[given.symbol](value))
+        celsius = _TO_CELSIUS[given.symbol](value)
+        if celsius < -_ZERO:
+            raise ValueError("below absolute zero")
+        return _FROM_CELSIUS[target.symbol](celsius)
     if value < 0:
         raise ValueError("less than nothing")
     return divide(multiply(value, given.size), target.size)

@@ -1,7 +1,7 @@
 """What people say around a sum, and whole questions that name one: `"take 15% off 40"` -> `a - b`.
 
 The questions stand in wordings.tsv: a wording, its formula, and the unit of the answer. In a wording {a},
-{b}, {c}, {n} are any expressions, {p} is a percentage, {q} may be one.
+{b}, {c}, {n} are any expressions, {p} is a percentage, {q} may be one; \\w+ is a noun, never a piece of a number.
 """
 
 import csv
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from openlamda.tools.sums.expressions import Value, evaluate
+from openlamda.tools.sums.numerals import GROUPS, ONES, PARTS, SCALES, TENS
 
 _BEFORE = re.compile(
     r"""\s*(?:
@@ -54,8 +55,13 @@ _STEPS = [
     (re.compile(r"square(?: it| that)?()"), "a ^ 2"),
 ]
 MAX_STEPS = 6
-_BINARY = re.compile(r"[a-q] [-+*/] [a-q]")
+_BINARY = re.compile(r"[a-q] [-+*/] [a-q]|[a-q] [*/^] [2-9]|sqrt\(a\)|pi \* a \^ 2")
 _OPEN = re.compile(r"\b(?:plus|minus|less|times|over|divided by|multiplied by)\b| [-+*/x] ")
+_OF_SUMS = (
+    "hundred percent squared cubed factorial doubled halved tripled times plus minus less over mod modulo point"
+    " pi e x choose degrees"
+).split()
+_NOUN = rf"(?!(?:{'|'.join([*SCALES, *GROUPS, *ONES, *TENS, *PARTS, *_OF_SUMS])})s?\b)[^\W\d_]+"
 
 
 class _Wording(NamedTuple):
@@ -68,10 +74,11 @@ class _Wording(NamedTuple):
 def _table() -> list[_Wording]:
     with (Path(__file__).parent / "wordings.tsv").open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
-    return [
-        _Wording(re.compile(re.sub(r"{(\w)}", r"(?P<\1>.+?)", row["wording"])), row["formula"], row["unit"])
-        for row in rows
-    ]
+    return [_Wording(_pattern(row["wording"]), row["formula"], row["unit"]) for row in rows]
+
+
+def _pattern(wording: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"{(\w)}", r"(?P<\1>.+?)", wording.replace(r"\w+", _NOUN)))
 
 
 def bare(text: str) -> str:
@@ -119,6 +126,8 @@ def stepwise(text: str) -> Value:
         match, formula = next(((match, formula) for match, formula in found if match), (None, ""))
         if match is None:
             raise ValueError("no step")
+        if match[1] and _OPEN.search(match[1]):
+            raise ValueError("multiply by 5 plus 2 can be read in two ways")
         names = {"a": value} | ({"b": evaluate(match[1])} if match[1] else {})
         value = evaluate(formula, names)
     return value

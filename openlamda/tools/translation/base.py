@@ -20,6 +20,7 @@ NAMES = {code: name for name, code, _ in _ROWS}
 TWO_LETTERS = {code: two for _, two, three in _ROWS for code in (two, three)}
 
 Pair = tuple[str, str]  # two codes of two letters: from, to
+AUTO = "auto"  # the source in a pair of a backend that tells the language of a text by itself
 
 
 class Backend(Protocol):

@@ -7,7 +7,9 @@ import msgspec
 
 from openlamda.errors import UserError
 from openlamda.tools.http import GuardedClient
-from openlamda.tools.translation.base import NAMES, Pair
+from openlamda.tools.translation.base import AUTO, NAMES, Pair
+
+MIN_CONFIDENCE = 50  # of 100, that a language told by the server is the right one
 
 
 class _Language(msgspec.Struct):
@@ -15,8 +17,13 @@ class _Language(msgspec.Struct):
     targets: list[str] = []
 
 
+class _Detected(msgspec.Struct):
+    confidence: float = 0.0
+
+
 class _Answer(msgspec.Struct):
-    translatedText: str  # their name
+    translatedText: str  # their names
+    detectedLanguage: _Detected | None = None
 
 
 class LibreTranslate:
@@ -32,14 +39,16 @@ class LibreTranslate:
     def _pairs(self) -> set[Pair]:
         answer = self._client.request("GET", f"{self._url}/languages")
         languages = self._decoded(answer, list[_Language])
-        return {(one.code, to) for one in languages for to in one.targets if {one.code, to} <= NAMES.keys()}
+        pairs = {(one.code, to) for one in languages for to in one.targets if {one.code, to} <= NAMES.keys()}
+        pairs -= {(code, code) for code in NAMES}
+        return pairs | {(AUTO, to) for _, to in pairs}
 
     def pairs(self) -> Collection[Pair]:
-        """What the server says it translates."""
+        """What the server says it translates, and from any language whose name it is to tell."""
         return self._pairs
 
     def translate(self, text: str, source: str, target: str) -> str | None:
-        """The server's translation; None where it gives the text back."""
+        """The server's translation; None where it gives the text back or is unsure whose language it is."""
         asked = {"q": text, "source": source, "target": target, "format": "text"}
         if self._key:
             asked["api_key"] = self._key
@@ -47,7 +56,11 @@ class LibreTranslate:
         answer = self._client.request(
             "POST", f"{self._url}/translate", headers=headers, content=msgspec.json.encode(asked)
         )
-        found = self._decoded(answer, _Answer).translatedText.strip()
+        decoded = self._decoded(answer, _Answer)
+        detected = decoded.detectedLanguage or _Detected()
+        if source == AUTO and detected.confidence < MIN_CONFIDENCE:
+            return None
+        found = decoded.translatedText.strip()
         return found if found and found.casefold() != text.casefold() else None
 
     def close(self) -> None:
