@@ -36,7 +36,8 @@ class BrokenPdf(Exception):
 
 def read_pages(path: Path) -> list[Page]:
     """The pages of a file. Raises BrokenPdf, and UserError where pypdfium2 is missing."""
-    command = [sys.executable, "-m", "openlamda.tools.pdf", str(path.resolve())]
+    # -P: a file pypdfium2.py in the working directory, which may be the folder that is read, is not run
+    command = [sys.executable, "-P", "-m", "openlamda.tools.pdf", str(path.resolve())]
     try:
         done = subprocess.run(command, capture_output=True, timeout=SECONDS, stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:

@@ -220,6 +220,15 @@ def test_a_pdf_that_takes_too_long_or_too_much_is_refused(tmp_path, monkeypatch)
         list(pdf._pages(path))
 
 
+def test_a_python_file_in_the_folder_that_is_read_is_not_run(tmp_path, monkeypatch):
+    (tmp_path / "pypdfium2.py").write_text("open('ran', 'w')\n")
+    (tmp_path / "a.pdf").write_bytes(pdf_bytes("page"))
+    monkeypatch.chdir(tmp_path)
+    found, problems = read(tmp_path / "a.pdf")
+    assert [passage.text for passage in found] == ["page"] and not problems
+    assert not (tmp_path / "ran").exists()
+
+
 def test_a_reader_of_pdf_that_dies_is_a_problem_of_that_file(tmp_path, monkeypatch):
     path = tmp_path / "a.pdf"
     path.write_bytes(pdf_bytes("page"))
