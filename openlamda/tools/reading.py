@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from openlamda.corpus import formats, web
 from openlamda.corpus.lines import Report
 from openlamda.corpus.rows import Document
 from openlamda.errors import UserError
+from openlamda.tools.calls import ADDRESS, is_address
 from openlamda.tools.passages import Passage, fact, split
 from openlamda.tools.pdf import BrokenPdf, read_pages
 
@@ -70,7 +72,7 @@ def _page(page: bytes, path: Path, title: str, url: str, date: str) -> Iterator[
     found = trafilatura.bare_extraction(page, include_comments=False, with_metadata=True)
     if found is None or isinstance(found, dict) or not found.text:
         return
-    own = found.url if found.url and found.url.startswith(("http://", "https://")) else url
+    own = found.url if found.url and found.url.startswith(("http://", "https://")) and is_address(found.url) else url
     for piece in split(found.text):
         yield Passage(piece, found.title or title, own, found.date or date)
 
@@ -82,7 +84,7 @@ def _zim(path: Path, report: Report) -> Iterator[Passage]:
         if size > most:
             report(str(path), f"unpacks to more than {most:,} bytes, expected at most that; the rest is left out")
             return
-        yield from _page(article.page, path, article.title, f"{url}#{article.path}", date)
+        yield from _page(article.page, path, article.title, f"{url}#{quote(article.path)}", date)
 
 
 def _pdf(path: Path, report: Report) -> Iterator[Passage]:
@@ -112,7 +114,9 @@ def _row(row: Any, url: str, name: str) -> Iterator[Passage]:
     """A document, `{"text", "title", "url", "date"}`, or a fact, `{"entity", "attribute", "value", "url", "hints"}`."""
     if not isinstance(row, dict):
         raise UserError(f"{type(row).__name__}, expected a JSON object")
-    url = _string(row, "url") or url
+    if (own := _string(row, "url")) and not is_address(own):
+        raise UserError(f"field 'url' is {own!r:.80}, expected {ADDRESS}")
+    url = own or url
     if "entity" in row:
         told = [_string(row, field) for field in ("entity", "attribute", "value")]
         if not all(told):

@@ -13,11 +13,12 @@ import msgspec
 
 from openlamda.errors import UserError
 from openlamda.text.dialog import Result
+from openlamda.tools.calls import MAX_TITLE, is_address
 from openlamda.tools.http import GuardedClient
 from openlamda.tools.passages import Passage, asked, results
 
 KEY = "OPENLAMDA_WEB_KEY"
-MAX_QUERY, MAX_TEXT, MAX_TITLE, MAX_URL = 400, 4000, 200, 2000  # characters
+MAX_QUERY, MAX_TEXT = 400, 4000  # characters
 _TAG = re.compile(r"<[^<>]{0,200}>")
 Shape = Literal["searxng", "brave"]
 
@@ -84,7 +85,7 @@ def _page(row: Any) -> Passage | None:
         return None
     url, title = _plain(row.get("url")), _plain(row.get("title"))
     text = _plain(row.get("content") or row.get("description"))
-    if not url.startswith(("http://", "https://")) or len(url) > MAX_URL or not text:
+    if not url.startswith(("http://", "https://")) or not is_address(url) or not text:
         return None
     date = _plain(row.get("publishedDate") or row.get("page_age"))[:10]
     return Passage(text[:MAX_TEXT], title[:MAX_TITLE], url, date)

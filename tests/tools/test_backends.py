@@ -219,6 +219,7 @@ def test_pages_of_the_web_are_plain_text_with_an_address(serve):
         {"url": "javascript:alert(1)", "title": "x", "content": "harbour"},
         {"url": "https://example.org/1", "title": "<b>Har</b>bour &amp; sea", "content": "A <b>harbour</b>\n at &lt;5"},
         {"url": "https://example.org/2", "title": "empty", "content": ""},
+        {"url": "https://example.org/a b", "title": "odd", "content": "harbour"},
         {"url": "https://example.org/3", "title": None, "content": "harbour " * 5000},
         "row",
     ]

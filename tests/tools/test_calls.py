@@ -89,6 +89,12 @@ def test_an_address_that_a_browser_would_run_is_refused(url):
     assert not answer.results and "expected http, https, file or a path" in str(answer.failure)
 
 
+def test_a_result_with_an_odd_address_costs_the_others_nothing():
+    odd, good = Result("x", "doc:12"), Result("y", "https://e.org/a")
+    answer = Toolset([Tool(lambda query: [odd, good, odd])]).ask("x")
+    assert answer.results == [good] and answer.failure is None
+
+
 @pytest.mark.parametrize("url", ["https://e.org/a?b=c", "http://e.org", "file:///a/b.md", "notes/a.md#b"])
 def test_pages_and_files_are_addresses(url):
     assert Toolset([Tool(lambda query: [Result("x", url)])])("x")[0].url == url

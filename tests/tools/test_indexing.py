@@ -53,7 +53,7 @@ def pdf_bytes(*pages: str) -> bytes:
     return out + f"trailer\n{trailer}\nstartxref\n{start}\n%%EOF\n".encode()
 
 
-def zim(path: Path) -> None:
+def zim(path: Path, name: str = "delta") -> None:
     class Article(writer.Item):
         def __init__(self, name, kind, text):
             super().__init__()
@@ -75,7 +75,7 @@ def zim(path: Path) -> None:
             return {}
 
     with writer.Creator(path) as creator:
-        creator.add_item(Article("delta", "text/html", f"<html><body><p>{PARAGRAPH}</p></body></html>"))
+        creator.add_item(Article(name, "text/html", f"<html><body><p>{PARAGRAPH}</p></body></html>"))
         creator.add_item(Article("style", "text/css", "p {}"))
 
 
@@ -218,6 +218,15 @@ def test_a_pdf_that_takes_too_long_or_too_much_is_refused(tmp_path, monkeypatch)
     monkeypatch.setattr(pdf, "CHARACTERS", 3)
     with pytest.raises(ValueError, match="more than 3 characters"):
         list(pdf._pages(path))
+
+
+def test_addresses_have_no_spaces_or_are_named(tmp_path):
+    zim(tmp_path / "a.zim", "A/The harbour")
+    assert [p.url for p in read(tmp_path / "a.zim")[0]] == [f"{tmp_path.as_uri()}/a.zim#A/The%20harbour"]
+    (tmp_path / "a.jsonl").write_text('{"text": "a yacht", "url": "see page 3"}\n{"text": "a buoy"}\n')
+    found, problems = read(tmp_path / "a.jsonl")
+    assert [passage.text for passage in found] == ["a buoy"]
+    assert problems == [(":1", "field 'url' is 'see page 3', expected http, https, file or a path, without spaces")]
 
 
 def test_a_python_file_in_the_folder_that_is_read_is_not_run(tmp_path, monkeypatch):
