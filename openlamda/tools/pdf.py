@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from openlamda.errors import UserError
+from openlamda.tools.calls import MAX_TITLE
 
 SECONDS = 120  # of reading one file
 MEMORY = 2 * 2**30  # bytes of address space
@@ -58,7 +59,7 @@ def _pages(path: Path) -> Iterator[Page]:
     size = 0
     with pypdfium2.PdfDocument(path) as document:
         about = document.get_metadata_dict(skip_empty=True)
-        title, date = about.get("Title", "").strip(), _day(about.get("ModDate") or about.get("CreationDate") or "")
+        title, date = about.get("Title", "").strip()[:MAX_TITLE], _day(about.get("ModDate") or about.get("CreationDate") or "")
         for number, page in enumerate(document, 1):
             text = page.get_textpage().get_text_range().replace("\r\n", "\n").replace("\ufffe", "-\n")
             page.close()

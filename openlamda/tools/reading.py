@@ -6,6 +6,7 @@ cannot become a full memory. Knows nothing of folders and indexes.
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ from openlamda.corpus import formats, web
 from openlamda.corpus.lines import Report
 from openlamda.corpus.rows import Document
 from openlamda.errors import UserError
-from openlamda.tools.calls import ADDRESS, is_address
+from openlamda.tools.calls import ADDRESS, MAX_TITLE, MAX_URL, is_address
 from openlamda.tools.passages import Passage, fact, split
 from openlamda.tools.pdf import BrokenPdf, read_pages
 
 RATIO, ROOM = 100, 64 * 2**20  # a file may unpack to so many times its bytes, or to so many bytes
+MAX_HINTS, MAX_DATE = 2_000, 40  # characters
 _HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$", re.MULTILINE)
 _TEXTS = ("text", "content", "passage", "body")
 _DATES = ("date", "last_edit_date", "published", "updated")
@@ -41,9 +43,20 @@ def read(path: Path, report: Report) -> Iterator[Passage]:
         raise UserError(f"{path}: suffix {path.suffix!r}, expected one of {', '.join(_READERS)}")
     try:
         if path.stat().st_size:
-            yield from reader(path, report)
+            yield from map(_bounded, reader(path, report))
     except OSError as error:
         report(str(path), f"{error.strerror or error}, expected a file that can be read")
+
+
+def _bounded(passage: Passage) -> Passage:
+    """What a file says of itself stands with each of its passages: cut, so that it cannot fill memory and index."""
+    return replace(
+        passage,
+        title=passage.title[:MAX_TITLE],
+        url=passage.url[:MAX_URL],
+        date=passage.date[:MAX_DATE],
+        hints=passage.hints[:MAX_HINTS],
+    )
 
 
 def _text(path: Path, report: Report) -> Iterator[Passage]:

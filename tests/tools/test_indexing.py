@@ -26,7 +26,7 @@ PAGE = (
 )
 
 
-def pdf_bytes(*pages: str) -> bytes:
+def pdf_bytes(*pages: str, title: str = "Tide tables") -> bytes:
     """A PDF file with a line of text a page."""
     kids = " ".join(f"{4 + 2 * k} 0 R" for k in range(len(pages)))
     objects = [
@@ -41,7 +41,7 @@ def pdf_bytes(*pages: str) -> bytes:
             f"/Contents {5 + 2 * k} 0 R >>"
         )
         objects.append(f"<< /Length {len(stream)} >>\nstream\n{stream}\nendstream")
-    objects.append("<< /Title (Tide tables) /ModDate (D:20250102030405Z) >>")
+    objects.append(f"<< /Title ({title}) /ModDate (D:20250102030405Z) >>")
     out, places = b"%PDF-1.4\n", []
     for number, body in enumerate(objects, 1):
         places.append(len(out))
@@ -227,6 +227,20 @@ def test_addresses_have_no_spaces_or_are_named(tmp_path):
     found, problems = read(tmp_path / "a.jsonl")
     assert [passage.text for passage in found] == ["a buoy"]
     assert problems == [(":1", "field 'url' is 'see page 3', expected http, https, file or a path, without spaces")]
+
+
+def test_what_stands_with_each_passage_is_bounded(tmp_path):
+    long = dict.fromkeys(("title", "date", "hints"), "x" * 10**6)
+    rows = [long | {"text": "a buoy. " * 1000}, long | {"entity": "y" * 10**6, "attribute": "a", "value": "b"}]
+    (tmp_path / "a.jsonl.xz").write_bytes(lzma.compress("".join(json.dumps(row) + "\n" for row in rows).encode()))
+    (tmp_path / "a.md").write_text(f"# {'x' * 10**6}\n\ntext")
+    (tmp_path / "a.pdf").write_bytes(pdf_bytes("one", "two", title="x" * 10**6))
+    for name, count in (("a.jsonl.xz", 8), ("a.md", 2), ("a.pdf", 2)):
+        found, problems = read(tmp_path / name)
+        assert len(found) >= count and not problems
+        assert {len(passage.title) for passage in found} == {300}
+        assert all(len(passage.date) <= 40 and len(passage.hints) <= 2000 for passage in found)
+    assert all(len(page.title) == 300 for page in pdf.read_pages(tmp_path / "a.pdf"))
 
 
 def test_a_python_file_in_the_folder_that_is_read_is_not_run(tmp_path, monkeypatch):
