@@ -119,6 +119,20 @@ def test_failures_are_not_kept_and_neither_is_anything_without_time_to_live():
     assert (tool.asked, fresh.asked) == (2, 2)
 
 
+def test_after_a_failure_the_first_result_is_still_to_come():
+    answers = iter([OSError("down"), [Result("1"), Result("2")]])
+
+    def ask(query):
+        answer = next(answers)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    turn = Toolset([Tool(ask)]).turn()
+    assert turn.next("x") is None and turn.last.failure
+    assert [turn.next("x") for _ in range(3)] == [*turn.last.results, None]
+
+
 def test_what_is_kept_has_an_end_and_a_bound():
     now = 0.0
     cache = ResultCache(capacity=2, clock=lambda: now)
