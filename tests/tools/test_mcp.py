@@ -1,6 +1,7 @@
 """Tools of a Model Context Protocol server, and the toolset as one: the official package is on the other side."""
 
 import asyncio
+import os
 import socket
 import subprocess
 import sys
@@ -17,6 +18,8 @@ pytest.importorskip("mcp")
 
 from mcp import Client, StdioServerParameters, stdio_client
 from mcp_types import TextContent
+
+from openlamda.tools import mcp_client
 
 BOOKS = str(Path(__file__).parent / "mcp_books.py")
 
@@ -76,6 +79,24 @@ def test_a_server_that_died_is_started_again(tmp_path):
     assert toolset.ask_one("dies", "x").failure
     assert toolset.ask_one("plain", "again").results == [Result("You said again.")]
     toolset.close()
+
+
+def test_the_first_call_after_a_servers_death_is_answered(tmp_path):
+    toolset = read_toolset(tools_file(tmp_path, "tool = 'leaves'", "tool = 'plain'\ncache_seconds = 0"))
+    assert toolset.ask_one("leaves", "x").results == [Result("Bye.")]
+    time.sleep(1)
+    assert toolset.ask_one("plain", "again").results == [Result("You said again.")]
+    toolset.close()
+
+
+def test_a_server_that_is_never_ready_is_named_and_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(mcp_client, "START", 1.0)
+    (tmp_path / "server").write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 600\n")
+    (tmp_path / "server").chmod(0o755)
+    with pytest.raises(UserError, match=r"the server did not start: not ready within 1 seconds"):
+        read_toolset(tools_file(tmp_path, "tool = 'x'", server="command = ['./server']"))
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 @pytest.mark.parametrize(
