@@ -158,7 +158,7 @@ class IndexTable(ToolTable):
 
     def open(self, folder: Path) -> Callable[[str], Iterable[Result]]:
         """The index, opened to be read."""
-        return open_index(self.path if "://" in self.path else str(folder / Path(self.path).expanduser()))
+        return open_index(self.path, beside=folder, timeout=self.timeout)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +169,7 @@ class WebTable(ToolTable):
 
     def open(self, folder: Path) -> Callable[[str], Iterable[Result]]:
         """The service; nothing is sent before it is asked."""
-        return web_search(self.service)
+        return web_search(self.service, named="service", timeout=self.timeout)
 
 
 KINDS: dict[str, type[ToolTable]] = {

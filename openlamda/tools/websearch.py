@@ -13,7 +13,7 @@ import msgspec
 
 from openlamda.errors import UserError
 from openlamda.text.dialog import Result
-from openlamda.tools.calls import MAX_TITLE, is_address
+from openlamda.tools.calls import MAX_TITLE, Limits, is_address
 from openlamda.tools.http import GuardedClient
 from openlamda.tools.passages import Passage, asked, results
 
@@ -63,12 +63,18 @@ class WebSearch:
         self._client.close()
 
 
-def web_search(configured: str) -> WebSearch:
-    """`searxng=URL` or `brave=URL` as a search; the key is read from OPENLAMDA_WEB_KEY. Raises UserError for others."""
+def web_search(configured: str, *, named: str = "--web", timeout: float = Limits.timeout) -> WebSearch:
+    """`searxng=URL` or `brave=URL` as a search; the key is read from OPENLAMDA_WEB_KEY.
+
+    Raises UserError for others, which says where it was configured: it is `named` there.
+    """
     shape, found, url = configured.partition("=")
     if not found or shape not in ("searxng", "brave"):
-        raise UserError(f"web search {configured!r}, expected searxng=URL or brave=URL")
-    return WebSearch(url, shape, key=os.environ.get(KEY, ""))
+        raise UserError(f"{named}: {configured!r}, expected searxng=URL or brave=URL")
+    try:
+        return WebSearch(url, shape, key=os.environ.get(KEY, ""), timeout=timeout)
+    except UserError as error:
+        raise UserError(f"{named}: {error}") from None
 
 
 def _rows(answer: Any, shape: str) -> list[Any] | None:
