@@ -43,6 +43,14 @@ class Call:
     failure: str | None = None
 
 
+class Partly(Exception):
+    """What a tool raises that has `results`, although some of what it asked failed."""
+
+    def __init__(self, results: list[Result], failure: str):
+        super().__init__(failure)
+        self.results = results
+
+
 class Worker:
     """Calls one tool, in daemon threads: neither a reply nor the end of the program waits for one that hangs."""
 
@@ -67,6 +75,8 @@ class Worker:
     def _run(self, query: str, running: "Running") -> None:
         try:
             results, failure = bounded(self._ask(query), self.limits), None
+        except Partly as partly:
+            results, failure = [], Partly(bounded(partly.results, self.limits), str(partly))
         except Exception as error:
             results, failure = [], error
         except BaseException as error:  # a tool that wants to end the program ends its call alone
@@ -95,6 +105,8 @@ class Running:
         results, failure = [], None
         try:
             results = self._future.result(max(0.0, self._began + self._timeout - time.monotonic()))
+        except Partly as partly:
+            results, failure = partly.results, str(partly)
         except TimeoutError as late:
             failure = str(late) or f"no answer within {self._timeout:g} seconds"
         except Exception as error:

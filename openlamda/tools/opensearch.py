@@ -50,7 +50,7 @@ class OpenSearchIndex:
     Raises UserError for an address that names no index, a server that does not answer, or an answer of another shape.
     """
 
-    name = "search"
+    name = "index"
 
     def __init__(self, url: str, *, write: bool = False, timeout: float = 10.0):
         base, _, name = url.rstrip("/").rpartition("/")

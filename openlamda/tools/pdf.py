@@ -59,7 +59,8 @@ def _pages(path: Path) -> Iterator[Page]:
     size = 0
     with pypdfium2.PdfDocument(path) as document:
         about = document.get_metadata_dict(skip_empty=True)
-        title, date = about.get("Title", "").strip()[:MAX_TITLE], _day(about.get("ModDate") or about.get("CreationDate") or "")
+        title = about.get("Title", "").strip()[:MAX_TITLE]
+        date = _day(about.get("ModDate") or about.get("CreationDate") or "")
         for number, page in enumerate(document, 1):
             text = page.get_textpage().get_text_range().replace("\r\n", "\n").replace("\ufffe", "-\n")
             page.close()

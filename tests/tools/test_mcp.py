@@ -19,6 +19,7 @@ pytest.importorskip("mcp")
 from mcp import Client, StdioServerParameters, stdio_client
 from mcp_types import TextContent
 
+from openlamda.cli.tools import serve_mcp
 from openlamda.tools import mcp_client
 
 BOOKS = str(Path(__file__).parent / "mcp_books.py")
@@ -180,6 +181,13 @@ def test_the_toolset_is_a_server_for_the_official_client(tmp_path):
     assert fact["text"] == "K2 / height / 8,611 metres" and fact["url"].startswith("https://") and fact["fetched"]
     assert prose.structured_content == {"result": []} and not prose.is_error
     assert long.is_error and isinstance(long.content[0], TextContent)
+
+
+def test_what_is_served_can_have_a_web_search_and_an_index(tmp_path):
+    with pytest.raises(UserError, match="--web: 'x'"):
+        serve_mcp(web="x")
+    with pytest.raises(UserError, match="--tools"):
+        serve_mcp(tools=tmp_path, index="x")
 
 
 def test_a_tool_that_fails_answers_with_an_error():

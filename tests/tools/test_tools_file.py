@@ -122,8 +122,10 @@ def test_the_tools_file_and_the_tool_in_the_docs_are_ones(tmp_path, monkeypatch)
     exec(code, documented)
     monkeypatch.setattr(sys.modules["tools_of_a_package"], "Weather", documented["Weather"])
     monkeypatch.setattr(McpTable, "open", lambda table, folder: lambda query: [Result(f"{table.tool}: {query}")])
+    for kind in (IndexTable, WebTable):
+        monkeypatch.setattr(kind, "open", lambda table, folder: lambda query: [])
     answer = read(tmp_path, toml).ask("weather in Sorn")
-    assert [call.tool for call in answer.calls] == ["calculator", "search", "weather", "search_docs"]
+    assert [call.tool for call in answer.calls] == ["calculator", "search", "index", "web", "weather", "search_docs"]
     assert [result.text for result in answer.results][-2:] == ["weather in Sorn: 20 C", "search_docs: weather in Sorn"]
     assert read_toolset(tmp_path / "tools.toml")("K2")[-1].text == "search_docs: K2"
 
