@@ -70,7 +70,8 @@ def _text(path: Path, report: Report) -> Iterator[Passage]:
 
 def _html(path: Path, report: Report) -> Iterator[Passage]:
     page = web.page_bytes(path, report)
-    found = list(_page(page, path, path.stem, path.resolve().as_uri(), _changed(path)))
+    url, date = path.resolve().as_uri(), _changed(path)
+    found = [replace(passage, url=url) for passage in _page(page, path, path.stem, url, date)]
     if page and not found:
         report(str(path), web.NO_TEXT)
     yield from found

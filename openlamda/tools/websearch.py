@@ -19,7 +19,7 @@ from openlamda.tools.passages import Passage, asked, results
 
 KEY = "OPENLAMDA_WEB_KEY"
 MAX_QUERY, MAX_TEXT = 400, 4000  # characters
-_TAG = re.compile(r"<[^<>]{0,200}>")
+_TAG = re.compile(r"</?[A-Za-z!][^<>]{0,200}>")
 Shape = Literal["searxng", "brave"]
 
 
@@ -98,5 +98,5 @@ def _page(row: Any) -> Passage | None:
 
 
 def _plain(value: Any) -> str:
-    """Text of a field without markup, on one line."""
-    return " ".join(html.unescape(_TAG.sub("", value)).split()) if isinstance(value, str) else ""
+    """Text of a field without markup, nor any that was escaped, on one line."""
+    return " ".join(_TAG.sub("", html.unescape(_TAG.sub("", value))).split()) if isinstance(value, str) else ""
