@@ -1,10 +1,10 @@
 """Whether the passages that a reply cites have what it states: a rule that anybody can check (text/stated.py).
 
 A mark covers its sentence and those before it that have none, back to the last mark; marks alone belong to the sentence
-before them, or else to the first. A sentence with a citation is
-supported where the cited passages, together with what was computed, have every number, date and name in it: those that
-the user said, too, since an answer about one thing out of a passage on another is none. A sentence without a citation
-is only asked for the source of its numbers and dates. What has neither number nor date nor name cannot be checked so.
+before them, or else to the first. A sentence with a citation is supported where the cited passages, together with what
+was computed, have every number, date and name in it: those that the user said, too, since an answer about one thing out
+of a passage on another is none. A sentence without a citation is only asked for the source of its numbers and dates.
+What has neither number nor date nor name cannot be checked so.
 """
 
 import re

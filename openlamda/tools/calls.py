@@ -74,9 +74,10 @@ class Worker:
 
     def _run(self, query: str, running: "Running") -> None:
         try:
-            results, failure = bounded(self._ask(query), self.limits), None
-        except Partly as partly:
-            results, failure = [], Partly(bounded(partly.results, self.limits), str(partly))
+            try:
+                results, failure = bounded(self._ask(query), self.limits), None
+            except Partly as partly:
+                results, failure = [], Partly(bounded(partly.results, self.limits), str(partly))
         except Exception as error:
             results, failure = [], error
         except BaseException as error:  # a tool that wants to end the program ends its call alone

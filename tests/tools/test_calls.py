@@ -12,7 +12,7 @@ from openlamda.text.dialog import Result
 from openlamda.tools import calls
 from openlamda.tools.base import Toolset
 from openlamda.tools.cache import ResultCache
-from openlamda.tools.calls import Limits
+from openlamda.tools.calls import Limits, Partly
 
 SOON = Limits(timeout=0.3)
 
@@ -144,6 +144,16 @@ def test_what_is_kept_has_an_end_and_a_bound():
     for key in "cd":
         cache.put(key, [Result(key)], 10)
     assert (cache.get("b"), cache.get("c"), cache.get("d")) == (None, [Result("c")], [Result("d")])
+
+
+def test_what_a_tool_has_counts_although_a_part_of_it_failed():
+    def ask(query):
+        raise Partly([Result("1", query)], "the other half is down")
+
+    toolset = Toolset([Tool(ask)])
+    for url, failure in (("a.md", "the other half is down"), ("javascript:x", "expected http")):
+        answer = toolset.ask(url)
+        assert len(answer.results) == (url == "a.md") and failure in str(answer.failure)
 
 
 def test_one_tool_can_be_asked_alone():
