@@ -1,5 +1,6 @@
 """`openlamda chat`."""
 
+import contextlib
 import io
 import json as jsonlib
 import sys
@@ -90,12 +91,12 @@ def chat(
         raise UserError(f"--devices {devices}: the server computes, expected --devices or --remote")
     dialog = _read(messages) if messages is not None else Dialog()
     spoken = Role.read(role) if role is not None else None
-    toolset = open_toolset(tools, index, web)
-    lamda = load(model, role=spoken, toolset=toolset, devices=devices, remote=remote, remote_model=remote_model)
-    if once is None and messages is None:
-        _converse(lamda, seed)
-        return
-    reply = lamda.reply(dialog.say("user", once) if once is not None else dialog, seed=seed)
+    with contextlib.closing(open_toolset(tools, index, web)) as toolset:
+        lamda = load(model, role=spoken, toolset=toolset, devices=devices, remote=remote, remote_model=remote_model)
+        if once is None and messages is None:
+            _converse(lamda, seed)
+            return
+        reply = lamda.reply(dialog.say("user", once) if once is not None else dialog, seed=seed)
     if json:
         print(jsonlib.dumps(as_json(reply), indent=2))
     elif markdown:

@@ -80,12 +80,13 @@ def _model(directory: Path | None) -> Check:
     from openlamda.engine.base import Sampling  # jax, so only now
     from openlamda.loading import SHIPPED, parts
 
+    mends = "pip install --force-reinstall openlamda" if directory is None else ""
     directory = directory or SHIPPED
     try:
         engine, tokenizer, judges = parts(directory)
         engine.sample(tuple(tokenizer.encode("hello")), 1, Sampling(max_tokens=1), 0)
     except UserError as error:
-        return Check("model", "broken", str(error), "pip install --force-reinstall openlamda")
+        return Check("model", "broken", str(error), mends)
     except Exception as error:  # whatever the device or its driver raises is the finding
         return Check("model", "broken", f"{directory}: {type(error).__name__}: {error}", "openlamda env")
     return Check("model", "works", f"{directory}, judges {', '.join(judges.attributes) or 'none'}")

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from openlamda.dialog.trace import printable
 from openlamda.tools.snippet import marks
-from openlamda.tools.toolset import open_toolset, read_toolset
+from openlamda.tools.toolset import open_toolset
 
 
 def ask(
@@ -35,7 +35,8 @@ def ask(
     index
         Look up in this index, too: a folder that `openlamda index` made, or http://HOST:9200/NAME on OpenSearch.
     web
-        Look up on the web, too: searxng=URL or brave=URL of a service's JSON search.
+        Look up on the web, too: searxng=URL or brave=URL of a service's JSON search. What is looked up is sent there.
+        A key is read from OPENLAMDA_WEB_KEY.
     json
         Print a list of objects with text, url, title and the time at which the tool gave it.
     """
@@ -57,7 +58,7 @@ def ask(
         console.print(text, highlight=False)
 
 
-def serve_mcp(*, tools: Path | None = None) -> None:
+def serve_mcp(*, tools: Path | None = None, index: str = "", web: str = "") -> None:
     """Offer the toolset as a Model Context Protocol server on standard input and output.
 
     For programs that speak the protocol, which start this command themselves.
@@ -66,10 +67,15 @@ def serve_mcp(*, tools: Path | None = None) -> None:
     ----------
     tools
         A tools file (docs/own-tools.md); default: the three that ship.
+    index
+        Look up in this index, too: a folder that `openlamda index` made, or http://HOST:9200/NAME on OpenSearch.
+    web
+        Look up on the web, too: searxng=URL or brave=URL of a service's JSON search. What is looked up is sent there.
+        A key is read from OPENLAMDA_WEB_KEY.
     """
     from openlamda.tools.mcp_server import server  # an extra
 
-    toolset = read_toolset(tools)
+    toolset = open_toolset(tools, index, web)
     try:
         server(toolset).run("stdio")
     finally:

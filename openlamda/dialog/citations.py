@@ -3,10 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from openlamda.dialog.support import Claim, quote
+from openlamda.dialog.support import MARK, Claim, quote
 from openlamda.text.dialog import Dialog, Result, Source, Turn
-
-_MARK = re.compile(r"\s?\[(\d{1,3})\]")
 
 
 def cite(text: str, results: Sequence[Result]) -> str:
@@ -16,7 +14,7 @@ def cite(text: str, results: Sequence[Result]) -> str:
         k = int(match[1])
         return match[0] if 1 <= k <= len(results) and results[k - 1].url is not None else ""
 
-    return _MARK.sub(keep, text).strip()
+    return MARK.sub(keep, text).strip()
 
 
 def sources(text: str, results: Sequence[Result], claims: Sequence[Claim]) -> tuple[Source, ...]:
@@ -25,7 +23,7 @@ def sources(text: str, results: Sequence[Result], claims: Sequence[Claim]) -> tu
     A source supports them where it is cited by no claim that failed, and by one that holds.
     """
     found = []
-    for k in sorted({int(mark) for mark in _MARK.findall(text)}):
+    for k in sorted({int(mark) for mark in MARK.findall(text)}):
         result = results[k - 1]
         citing = [claim for claim in claims if k in claim.cites]
         verdicts = [claim.verdict for claim in citing]
@@ -38,4 +36,4 @@ def sources(text: str, results: Sequence[Result], claims: Sequence[Claim]) -> tu
 
 def without_marks(dialog: Dialog) -> Dialog:
     """The dialog as context: marks of earlier replies are gone, since numbers start again in each."""
-    return Dialog(tuple(Turn(t.author, _MARK.sub("", t.text)) if t.author == "agent" else t for t in dialog.turns))
+    return Dialog(tuple(Turn(t.author, MARK.sub("", t.text)) if t.author == "agent" else t for t in dialog.turns))

@@ -9,25 +9,24 @@ from collections.abc import Sequence
 from html import escape
 from urllib.parse import quote, urlsplit
 
+from openlamda.dialog.support import MARK
 from openlamda.text.dialog import Source
 
-_MARK = re.compile(r"\[(\d{1,3})\]")
 _PUNCTUATION = re.compile(r"([!$()*.:@\[\\\]^_`{|}~])")  # what means something within a line
-_LINKING = re.compile(r"([\[\]\\])")
+_LINKING = re.compile(r"([\[\]\\@`~]|:(?=//)|(?<=www)\.)", re.IGNORECASE)  # bare addresses are links for GitHub
 
 
 def markdown(text: str, sources: Sequence[Source]) -> str:
     """The reply with a footnote for each source.
 
-    The reply's own emphasis, lists and code stay; links, images and HTML in it do not.
+    The reply's own emphasis and lists stay; links, addresses, images, HTML and code in it are only text.
     """
-    cited = {source.k for source in sources}
-    parts = _MARK.split(text)
-    said = "".join(
-        f"[^{int(part)}]" if n % 2 and int(part) in cited else _unlinked(f"[{part}]" if n % 2 else part)
-        for n, part in enumerate(parts)
-    )
-    return "\n".join([said, *([""] if sources else []), *map(_footnote, sources)])
+    cited, said, end = {source.k for source in sources}, "", 0
+    for mark in MARK.finditer(text):
+        if int(mark[1]) in cited:
+            said += f"{_unlinked(text[end : mark.start(1) - 1])}[^{int(mark[1])}]"
+            end = mark.end()
+    return "\n".join([said + _unlinked(text[end:]), *([""] if sources else []), *map(_footnote, sources)])
 
 
 def _footnote(source: Source) -> str:
@@ -45,7 +44,7 @@ def _footnote(source: Source) -> str:
 
 
 def _unlinked(text: str) -> str:
-    """`text` in which brackets and HTML are only characters."""
+    """`text` in which nothing is a link, HTML or code (in which these escapes would be seen)."""
     return _LINKING.sub(r"\\\1", escape(text, quote=False))
 
 

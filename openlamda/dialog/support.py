@@ -1,9 +1,10 @@
 """Whether the passages that a reply cites have what it states: a rule that anybody can check (text/stated.py).
 
-A mark covers its sentence and those before it that have none, back to the last mark. A sentence with a citation is
-supported where the cited passages, together with what was computed, have every number, date and name in it: those that
-the user said, too, since an answer about one thing out of a passage on another is none. A sentence without a citation
-is only asked for the source of its numbers and dates. What has neither number nor date nor name cannot be checked so.
+A mark covers its sentence and those before it that have none, back to the last mark; marks alone belong to the sentence
+before them, or else to the first. A sentence with a citation is supported where the cited passages, together with what
+was computed, have every number, date and name in it: those that the user said, too, since an answer about one thing out
+of a passage on another is none. A sentence without a citation is only asked for the source of its numbers and dates.
+What has neither number nor date nor name cannot be checked so.
 """
 
 import re
@@ -18,7 +19,7 @@ from openlamda.text.stated import Passage, Stated, missing, stated
 Verdict = Literal["supported", "not in the source", "nothing to check", "no source"]
 FAILED = ("not in the source", "no source")
 MAX_QUOTE = 300  # characters
-_MARK = re.compile(r"\s?\[(\d{1,3})\]")
+MARK = re.compile(r"\s?\[(\d{1,3})\]")
 _MARKS = r"(?:\s*\[\d{1,3}\])"
 _SENTENCE_END = re.compile(rf"(?<=[.!?…])[\"'”’)]*{_MARKS}*(?=\s+\S)(?!{_MARKS})|(?<=\])(?=\s+[A-Z])|\n+")
 _ABBREVIATION = re.compile(r"(?:\b(?:[A-Z]|Mr|Mrs|Ms|Dr|St|Prof|Jr|Sr|vs|No|c|ca|approx|e\.g|i\.e))\.$")
@@ -48,11 +49,17 @@ def claims(reply: str, results: Sequence[Result], given: Sequence[str] = ()) -> 
     passages = [_passage(result.text, result.title or "") for result in results]
     topic = _passage(" ".join(given))
     found: list[Claim] = []
+    leading: tuple[int, ...] = ()  # marks before the first sentence
     for sentence in sentences(reply):
-        if not _MARK.sub("", sentence).strip():
-            continue
-        cites = tuple(dict.fromkeys(k for k in map(int, _MARK.findall(sentence)) if 1 <= k <= len(results)))
-        found.append(Claim(_MARK.sub("", sentence).strip(), cites, "nothing to check"))
+        text = MARK.sub("", sentence).strip()
+        cites = tuple(dict.fromkeys(k for k in map(int, MARK.findall(sentence)) if 1 <= k <= len(results)))
+        if text:
+            found.append(Claim(text, tuple(dict.fromkeys((*leading, *cites))), "nothing to check"))
+            leading = ()
+        elif found:
+            found[-1] = replace(found[-1], cites=tuple(dict.fromkeys((*found[-1].cites, *cites))))
+        else:
+            leading = cites
         if cites:
             for n in range(len(found) - 2, -1, -1):
                 if found[n].cites:

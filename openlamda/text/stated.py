@@ -9,7 +9,15 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_WORDS = [*map(str, "zero one two three four five six seven eight nine ten eleven twelve".split())]
+_UNITS = "zero one two three four five six seven eight nine".split()
+_TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_SPELLED = {word: number for number, word in enumerate(_UNITS + _TEENS)}
+_SPELLED |= {word: 10 * number for number, word in enumerate(_TENS, 2)}
+_SPELLED_NUMBER = re.compile(  # but not the twenty of twenty-first
+    rf"\b(?:({'|'.join(_TENS)})(?:[ \u2010\u2011-]({'|'.join(_UNITS[1:])})\b|\b(?!-(?:first|second|third|\w+th)\b))"
+    rf"|({'|'.join(_UNITS + _TEENS)})\b)"
+)
 _SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
 _MONTHS = "January February March April May June July August September October November December".split()
 _MONTH_NUMBERS = {name[:3]: number for number, name in enumerate(_MONTHS, 1)}
@@ -23,6 +31,7 @@ _DATES = [
     re.compile(rf"\b{_MONTH},? (?P<year>\d{{4}})(?!\d)"),
 ]
 _NUMBER = re.compile(rf"(?<![^\W\d_])((?:(?<![\w.])-)?\d+(?:,\d{{3}})*(?:\.\d+)?)(?:[ -]({'|'.join(_SCALES)})\b)?")
+_YEAR_DAY = re.compile(r"^\d{4}|(?<=-\d\d-)\d\d$")  # of a date; its month is no number that a text states
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _OPENERS = frozenset(
     "a about according after all also although an and another any are around as at because before both but by can "
@@ -59,15 +68,15 @@ class Stated:
 def stated(sentence: str) -> Stated:
     """What a sentence states. "one" is no number here, nor is a capital at its beginning a name by itself."""
     dates, rest = _dates(sentence)
-    return Stated(frozenset(_numbers(rest, _WORDS[2:])), dates, frozenset(_names(rest)))
+    return Stated(frozenset(_numbers(rest, ("zero", "one"))), dates, frozenset(_names(rest)))
 
 
 class Passage:
     """A text in which what a sentence states is looked for; a `title` counts for names alone."""
 
     def __init__(self, text: str, title: str = ""):
-        self._dates, _ = _dates(text)
-        self._numbers = {*_numbers(text, _WORDS), *(str(int(part)) for date in self._dates for part in _parts(date))}
+        self._dates, rest = _dates(text)
+        self._numbers = _numbers(rest) | {str(int(part)) for date in self._dates for part in _YEAR_DAY.findall(date)}
         self._words = {piece for word in _WORD.findall(f"{title} {text}") for piece in _pieces(word)}
 
     def has(self, what: Stated) -> frozenset[str]:
@@ -79,10 +88,6 @@ class Passage:
 def missing(what: Stated, passages: Iterable[Passage]) -> frozenset[str]:
     """That part of what is stated which none of the passages has."""
     return what.all().difference(*(passage.has(what) for passage in passages))
-
-
-def _parts(date: str) -> list[str]:
-    return [part for part in date.split("-") if part]
 
 
 def _same(date: str, other: str) -> bool:
@@ -109,10 +114,12 @@ def _dates(text: str) -> tuple[frozenset[str], str]:
     return frozenset(found), text
 
 
-def _numbers(text: str, words: list[str]) -> set[str]:
+def _numbers(text: str, but: tuple[str, ...] = ()) -> set[str]:
+    """The numbers, in digits or words up to ninety-nine; the words `but` are none."""
     text = re.sub(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))", "", text.casefold().replace("\u2212", "-"))
-    spelled = re.compile(rf"\b(?:{'|'.join(words)})\b")
-    text = spelled.sub(lambda match: str(_WORDS.index(match[0])), text)
+    text = _SPELLED_NUMBER.sub(
+        lambda found: found[0] if found[0] in but else str(sum(_SPELLED[word] for word in found.groups() if word)), text
+    )
     return {_number(match[1], _SCALES.get(match[2] or "", 0)) for match in _NUMBER.finditer(text)}
 
 

@@ -94,13 +94,15 @@ class Cursor:
 
     def __init__(self, toolset: Toolset):
         self._toolset = toolset
-        self._asked: Counter[str] = Counter()
+        self._given: Counter[str] = Counter()
         self.last = Answer([], [])  # to the last query
 
     def next(self, query: str) -> Result | None:
         """The first result not yet given for this wording of the query, or None when they are used up."""
         key = " ".join(query.casefold().split())
         self.last = self._toolset.ask(query)
-        index = self._asked[key]
-        self._asked[key] += 1
-        return self.last.results[index] if index < len(self.last.results) else None
+        given = self._given[key]
+        if given >= len(self.last.results):
+            return None
+        self._given[key] += 1  # only now: after a failure the first result is still to come
+        return self.last.results[given]

@@ -18,6 +18,7 @@ AT_ONCE = 32  # calls of one tool, those left behind included
 MAX_TITLE = 300  # characters
 MAX_URL = 2_000
 SCHEMES = ("http", "https", "file", "")  # of a result's address; "": a path
+ADDRESS = "http, https, file or a path, without spaces"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,14 @@ class Call:
     cached: bool
     results: int
     failure: str | None = None
+
+
+class Partly(Exception):
+    """What a tool raises that has `results`, although some of what it asked failed."""
+
+    def __init__(self, results: list[Result], failure: str):
+        super().__init__(failure)
+        self.results = results
 
 
 class Worker:
@@ -65,7 +74,10 @@ class Worker:
 
     def _run(self, query: str, running: "Running") -> None:
         try:
-            results, failure = bounded(self._ask(query), self.limits), None
+            try:
+                results, failure = bounded(self._ask(query), self.limits), None
+            except Partly as partly:
+                results, failure = [], Partly(bounded(partly.results, self.limits), str(partly))
         except Exception as error:
             results, failure = [], error
         except BaseException as error:  # a tool that wants to end the program ends its call alone
@@ -94,6 +106,8 @@ class Running:
         results, failure = [], None
         try:
             results = self._future.result(max(0.0, self._began + self._timeout - time.monotonic()))
+        except Partly as partly:
+            results, failure = partly.results, str(partly)
         except TimeoutError as late:
             failure = str(late) or f"no answer within {self._timeout:g} seconds"
         except Exception as error:
@@ -104,17 +118,21 @@ class Running:
 def bounded(found: Iterable[Result], limits: Limits) -> list[Result]:
     """The first results, cut to size, with the time at which they came.
 
-    Raises TypeError for anything but results, and ValueError for an address that is no page's, `javascript:` say.
+    One whose address is no page's, `javascript:` say, is left out. Raises ValueError where that leaves none, and
+    TypeError for anything but results.
     """
-    results = []
+    results, refused = [], None
     for result in islice(found, limits.max_results):
         if not isinstance(result, Result):
             raise TypeError(f"expected a list of Result, got {result!r:.80}")
         if result.url is not None and not is_address(result.url):
-            raise ValueError(f"a result's address is {result.url!r:.80}, expected http, https, file or a path")
+            refused = result.url
+            continue
         title = result.title[:MAX_TITLE] if result.title else result.title
         now = datetime.now(UTC).isoformat(timespec="seconds")
         results.append(replace(result, text=result.text[: limits.max_characters], title=title, fetched=now))
+    if refused is not None and not results:
+        raise ValueError(f"a result's address is {refused!r:.80}, expected {ADDRESS}")
     return results
 
 

@@ -35,17 +35,17 @@ class Refusal(UserError):
 class GuardedClient:
     """A client for the hosts that it was given, each as a URL such as https://search.example.org.
 
-    `configured` are those that the user wrote: they may be in a private network (a server on localhost, say), and at a
-    link-local address only where the user wrote that very address. `public` are all others: they must be at public
-    addresses. Scheme and port count: http://localhost:9200 does not open http://localhost:22. An answer is due within
-    `timeout` seconds in all, names, redirects and slow bodies included, has at most `limit` bytes, and is of one of the
-    media types `kinds`. From any thread. Raises UserError for a URL that cannot be used, and where httpx2 is missing.
+    A name with a dot must be at public addresses: its owner could move it into the user's network. What is surely of
+    that network may be there, since the user wrote it: an address, localhost, a name without a dot; but at link-local
+    and multicast addresses is only what is written as such. Scheme and port count: http://localhost:9200 does not
+    open http://localhost:22. An answer is due within `timeout` seconds in all, names, redirects and slow bodies
+    included, has at most `limit` bytes, and is of one of the media types `kinds`. From any thread. Raises UserError
+    for a URL that cannot be used, and where httpx2 is missing.
     """
 
     def __init__(
         self,
-        configured: Iterable[str] = (),
-        public: Iterable[str] = (),
+        hosts: Iterable[str],
         *,
         timeout: float = 10.0,
         limit: int = 2 * 2**20,
@@ -55,8 +55,7 @@ class GuardedClient:
             import httpx2
         except ModuleNotFoundError:
             raise UserError("HTTP needs httpx2: pip install 'openlamda[remote]'") from None
-        self._configured = {_origin(_parsed(url)) for url in configured}
-        self._public = {_origin(_parsed(url)) for url in public}
+        self._origins = {_origin(_parsed(url)) for url in hosts}
         self._timeout, self._limit, self._kinds = timeout, limit, kinds
         # A kept connection would be found by its address, whatever name its certificate was checked for.
         self._client = httpx2.Client(
@@ -158,7 +157,7 @@ class GuardedClient:
     def _address(self, url: "httpx2.URL") -> str:
         """An address of the URL's host that may be connected to. Raises UserError for a host that is not allowed."""
         origin = _origin(url)
-        if origin not in self._configured | self._public:
+        if origin not in self._origins:
             raise UserError(f"{_shown(url)}: not a configured host")
         scheme, host, port = origin
         try:
@@ -167,15 +166,17 @@ class GuardedClient:
             raise UserError(f"{scheme}://{host}: {getattr(error, 'strerror', None) or error}") from None
         addresses = [str(entry[4][0]).partition("%")[0] for entry in found]
         for address in addresses:  # one bad address among good ones is a trick
-            if not self._allowed(address, origin):
+            if not _allowed(address, host):
                 raise UserError(f"{scheme}://{host}: at {address}, which is no public address")
         return min(addresses, key=lambda address: ":" in address)  # IPv4 first: not every network has IPv6
 
-    def _allowed(self, address: str, origin: tuple[str, str, int]) -> bool:
-        actual = _inner(address)
-        if origin not in self._configured:
-            return actual.is_global and not actual.is_multicast
-        return not (actual.is_link_local or actual.is_multicast) or address == origin[1]
+
+def _allowed(address: str, host: str) -> bool:
+    """Whether a host that the user wrote may be at an address."""
+    actual = _inner(address)
+    if "." not in host or host.endswith(".localhost"):
+        return address == host or not (actual.is_link_local or actual.is_multicast)
+    return address == host or (actual.is_global and not actual.is_multicast)
 
 
 def _inner(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:

@@ -34,7 +34,7 @@ class PassageIndex:
     leaves the index as it was committed last. Raises UserError for a folder that is no index or is being written.
     """
 
-    name = "search"
+    name = "index"
 
     def __init__(self, folder: Path, *, write: bool = False):
         try:

@@ -124,7 +124,7 @@ class McpTable(ToolTable):
     """`kind = "mcp"`: a tool of a Model Context Protocol server, started as a command or reached by URL."""
 
     tool: str  # the server's name for it
-    command: tuple[str, ...] = ()  # program and arguments
+    command: tuple[str, ...] = ()  # program (a path where it has a slash) and arguments
     url: str = ""
     environment: dict[str, str] = field(default_factory=dict)  # of the command, beside a few harmless variables
     argument: str = ""  # that takes the query; "": the only text that the tool asks for
@@ -142,7 +142,10 @@ class McpTable(ToolTable):
         """The tool, its server reached once."""
         from openlamda.tools.mcp_client import Fields, McpTool, server_of  # an extra, and slow to import
 
-        server = server_of(self.command, self.url, self.environment)
+        command = self.command
+        if command and "/" in command[0]:
+            command = (str((folder / Path(command[0]).expanduser()).absolute()), *command[1:])
+        server = server_of(command, self.url, self.environment)
         fields = Fields(self.items, self.text, self.link, self.title)
         return McpTool(server, self.tool, self.argument, self.arguments, fields, self.timeout)
 
@@ -155,7 +158,7 @@ class IndexTable(ToolTable):
 
     def open(self, folder: Path) -> Callable[[str], Iterable[Result]]:
         """The index, opened to be read."""
-        return open_index(self.path if "://" in self.path else str(folder / Path(self.path).expanduser()))
+        return open_index(self.path, beside=folder, timeout=self.timeout)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +169,7 @@ class WebTable(ToolTable):
 
     def open(self, folder: Path) -> Callable[[str], Iterable[Result]]:
         """The service; nothing is sent before it is asked."""
-        return web_search(self.service)
+        return web_search(self.service, named="service", timeout=self.timeout)
 
 
 KINDS: dict[str, type[ToolTable]] = {

@@ -90,15 +90,33 @@ class Connection:
         return self._within(timeout, lambda client: client.call_tool(tool, arguments))
 
     def _within(self, seconds: float, ask: Any) -> Any:
-        client, loop, _ = self._opened()
-        running = asyncio.run_coroutine_threadsafe(ask(client), loop)
+        was_open = self._open is not None
         try:
-            return running.result(seconds)
+            return self._once(seconds, ask)
         except TimeoutError:
-            running.cancel()
             raise
         except Exception:
-            self.close()  # whatever is wrong with it, the next call begins with a fresh one
+            if not was_open:
+                raise
+        return self._once(seconds, ask)  # the server may have died since the last call
+
+    def _once(self, seconds: float, ask: Any) -> Any:
+        running = None
+        try:
+            client, loop, _ = self._opened()
+            asking = ask(client)
+            try:
+                running = asyncio.run_coroutine_threadsafe(asking, loop)
+            except RuntimeError:  # its loop is closed
+                asking.close()
+                raise
+            return running.result(seconds)
+        except TimeoutError:
+            if running is not None:
+                running.cancel()
+            raise
+        except Exception:
+            self.close()  # whatever is wrong with it, what comes next begins with a fresh one
             raise
 
     def _opened(self) -> tuple[Client, asyncio.AbstractEventLoop, asyncio.Event]:
@@ -106,13 +124,15 @@ class Connection:
             if self._open is None:
                 ready: Future[tuple[Client, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
                 threading.Thread(target=lambda: _run(self._serve(ready), ready), daemon=True).start()
-                self._open = ready.result(START)
+                self._open = ready.result()
             return self._open
 
     async def _serve(self, ready: Future) -> None:
         server = self._server
         with open(os.devnull, "w") as log:  # a server's log is not to be mixed into a chat
-            async with Client(server if isinstance(server, str) else stdio_client(server, log)) as client:
+            opened = Client(server if isinstance(server, str) else stdio_client(server, log))
+            async with asyncio.timeout(START) as limit, opened as client:
+                limit.reschedule(None)
                 stop = asyncio.Event()
                 ready.set_result((client, asyncio.get_running_loop(), stop))
                 await stop.wait()
@@ -139,6 +159,8 @@ def _first(failure: BaseException) -> str:
     """The first cause in a group of failures, in one line."""
     while isinstance(failure, BaseExceptionGroup):
         failure = failure.exceptions[0]
+    if isinstance(failure, TimeoutError):
+        return f"not ready within {START:g} seconds"
     return f"{type(failure).__name__}: {failure}"
 
 
@@ -163,7 +185,7 @@ class McpTool:
             try:
                 offered = {described.name: described for described in self._connection.tools()}
             except Exception as failure:
-                raise UserError(f"the server did not start: {failure or type(failure).__name__}") from None
+                raise UserError(f"the server did not start: {str(failure) or type(failure).__name__}") from None
             if tool not in offered:
                 raise UserError(f"tool: the server has no {tool!r}, expected one of {', '.join(offered) or 'none'}")
             self._argument = argument_for(offered[tool].input_schema, argument, self._arguments)

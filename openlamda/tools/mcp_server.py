@@ -24,6 +24,8 @@ BUNDLED = {
     "calculator": 'Arithmetic in signs or plain words, such as "135+7721" or "20% of 85". No result for anything else.',
     "translator": 'Translates a word or short phrase: "hello in French". No result for anything else.',
     "search": "Looks facts up and gives passages with their address, best first.",
+    "index": "Searches documents and gives passages with their address, best first.",
+    "web": "Searches the web and gives what pages say, with their address, best first.",
 }
 Query = Annotated[str, Field(description="What to calculate, translate or look up, as text.", max_length=MAX_QUERY)]
 
@@ -50,7 +52,7 @@ def described(tool: Tool) -> str:
 def _asking(toolset: Toolset, name: str) -> Callable[[str], list[Result]]:
     def ask(query: Query) -> list[Result]:
         answer = toolset.ask_one(name, query)
-        if answer.failure:
+        if answer.failure and not answer.results:
             raise ToolError(answer.failure)
         return answer.results
 

@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any, Generic, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -44,13 +44,51 @@ MAPPINGS = {
 }
 
 
+T = TypeVar("T")
+
+
+class _Note(msgspec.Struct):
+    source: str
+    stamp: str
+
+
+class _Hit(msgspec.Struct, Generic[T], rename={"source": "_source"}):
+    source: T
+    sort: list[str] = []
+
+
+class _Hits(msgspec.Struct, Generic[T]):
+    hits: list[_Hit[T]]
+
+
+class _Found(msgspec.Struct, Generic[T]):
+    hits: _Hits[T]
+
+
+class _Counted(msgspec.Struct):
+    count: Annotated[int, msgspec.Meta(ge=0)]
+
+
+class _Outcome(msgspec.Struct):
+    error: Any = None
+
+
+class _Taken(msgspec.Struct):
+    errors: bool = False
+    items: list[dict[str, _Outcome]] = []
+
+
+class _Done(msgspec.Struct):
+    pass
+
+
 class OpenSearchIndex:
     """The index NAME of a server; `write` makes it where there is none.
 
     Raises UserError for an address that names no index, a server that does not answer, or an answer of another shape.
     """
 
-    name = "search"
+    name = "index"
 
     def __init__(self, url: str, *, write: bool = False, timeout: float = 10.0):
         base, _, name = url.rstrip("/").rpartition("/")
@@ -92,24 +130,27 @@ class OpenSearchIndex:
                 "query": {"rescore_query": {"bool": {"should": boosts}}},
             },
         }
-        return [_passage(hit.get("_source"), self._url) for hit in self._hits(body)]
+        return [hit.source for hit in self._ask("POST", "/_search", body, _Found[Passage]).hits.hits]
 
     def __len__(self) -> int:
         """Passages that can be found."""
-        answer = self._ask("POST", "/_count", {"query": {"bool": {"must_not": {"term": {"kind": "source"}}}}})
-        return int(answer.get("count", 0))
+        asked = {"query": {"bool": {"must_not": {"term": {"kind": "source"}}}}}
+        return self._ask("POST", "/_count", asked, _Counted).count
 
     def stamps(self) -> Mapping[str, str]:
         """Source -> what `finish` noted of it."""
         found: dict[str, str] = {}
-        after: list[Any] | None = None
+        after: list[str] = []
         while True:
             body: dict[str, Any] = {"size": PAGE, "query": {"term": {"kind": "source"}}, "sort": [{"source": "asc"}]}
-            hits = self._hits(body | ({"search_after": after} if after else {}))
-            found |= {hit["_source"]["source"]: hit["_source"]["stamp"] for hit in hits}
+            body |= {"search_after": after} if after else {}
+            hits = self._ask("POST", "/_search", body, _Found[_Note]).hits.hits
+            found |= {hit.source.source: hit.source.stamp for hit in hits}
             if len(hits) < PAGE:
                 return found
-            after = hits[-1]["sort"]
+            if hits[-1].sort <= after:
+                raise UserError(f"{self._url}: sources that end at {after}, expected those after them")
+            after = hits[-1].sort
 
     def remove(self, source: str) -> None:
         """Forget a source and its passages, at once."""
@@ -155,36 +196,21 @@ class OpenSearchIndex:
         if not self._queue:
             return
         lines, self._queue = b"\n".join(self._queue) + b"\n", []
-        answer = self._ask("POST", "/_bulk", lines)
-        if answer.get("errors"):
-            bad = next(item["index"]["error"] for item in answer["items"] if "error" in item.get("index", {}))
+        answer = self._ask("POST", "/_bulk", lines, _Taken)
+        if answer.errors:
+            told = (one.error for item in answer.items for one in item.values() if one.error)
+            bad = next(told, "errors without a reason")
             raise UserError(f"{self._url}: {str(bad)[:300]}, expected every document to be taken")
 
-    def _hits(self, body: dict[str, Any]) -> list[dict[str, Any]]:
-        hits = self._ask("POST", "/_search", body).get("hits")
-        if not isinstance(hits, dict) or not isinstance(hits.get("hits"), list):
-            raise UserError(f"{self._url}: no hits in the answer, expected an OpenSearch server")
-        return hits["hits"]
-
-    def _ask(self, method: str, path: str, body: dict[str, Any] | bytes | None) -> dict[str, Any]:
+    def _ask(self, method: str, path: str, body: dict[str, Any] | bytes | None, kind: type[T] = _Done) -> T:
         content = body if isinstance(body, bytes) else msgspec.json.encode(body) if body is not None else None
         headers = self._headers | ({"Content-Type": "application/x-ndjson"} if isinstance(body, bytes) else {})
         said = self._client.request(method, quote(self._url, safe=":/[]") + path, headers=headers, content=content)
         try:
-            answer = msgspec.json.decode(said)
-        except msgspec.DecodeError as error:
-            raise UserError(f"{self._url}: {error}, expected JSON of an OpenSearch server") from None
-        if not isinstance(answer, dict):
-            raise UserError(f"{self._url}: {type(answer).__name__}, expected a JSON object")
-        return answer
+            return msgspec.json.decode(said, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise UserError(f"{self._url}: {error}, expected the JSON of an index that openlamda wrote") from None
 
 
 def _digest(name: str) -> bytes:
     return hashlib.blake2b(name.encode(), digest_size=18).digest()
-
-
-def _passage(source: Any, where: str) -> Passage:
-    try:
-        return msgspec.convert(source, Passage)
-    except msgspec.ValidationError as error:
-        raise UserError(f"{where}: {error}, expected documents that openlamda wrote") from None

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from openlamda.errors import UserError
+from openlamda.tools.calls import MAX_TITLE
 
 SECONDS = 120  # of reading one file
 MEMORY = 2 * 2**30  # bytes of address space
@@ -36,7 +37,8 @@ class BrokenPdf(Exception):
 
 def read_pages(path: Path) -> list[Page]:
     """The pages of a file. Raises BrokenPdf, and UserError where pypdfium2 is missing."""
-    command = [sys.executable, "-m", "openlamda.tools.pdf", str(path.resolve())]
+    # -P: a file pypdfium2.py in the working directory, which may be the folder that is read, is not run
+    command = [sys.executable, "-P", "-m", "openlamda.tools.pdf", str(path.resolve())]
     try:
         done = subprocess.run(command, capture_output=True, timeout=SECONDS, stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:
@@ -57,7 +59,8 @@ def _pages(path: Path) -> Iterator[Page]:
     size = 0
     with pypdfium2.PdfDocument(path) as document:
         about = document.get_metadata_dict(skip_empty=True)
-        title, date = about.get("Title", "").strip(), _day(about.get("ModDate") or about.get("CreationDate") or "")
+        title = about.get("Title", "").strip()[:MAX_TITLE]
+        date = _day(about.get("ModDate") or about.get("CreationDate") or "")
         for number, page in enumerate(document, 1):
             text = page.get_textpage().get_text_range().replace("\r\n", "\n").replace("\ufffe", "-\n")
             page.close()

@@ -6,18 +6,22 @@ cannot become a full memory. Knows nothing of folders and indexes.
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from openlamda.corpus import formats, web
 from openlamda.corpus.lines import Report
 from openlamda.corpus.rows import Document
 from openlamda.errors import UserError
+from openlamda.tools.calls import ADDRESS, MAX_TITLE, MAX_URL, is_address
 from openlamda.tools.passages import Passage, fact, split
 from openlamda.tools.pdf import BrokenPdf, read_pages
 
 RATIO, ROOM = 100, 64 * 2**20  # a file may unpack to so many times its bytes, or to so many bytes
+MAX_HINTS, MAX_DATE = 2_000, 40  # characters
 _HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$", re.MULTILINE)
 _TEXTS = ("text", "content", "passage", "body")
 _DATES = ("date", "last_edit_date", "published", "updated")
@@ -39,9 +43,20 @@ def read(path: Path, report: Report) -> Iterator[Passage]:
         raise UserError(f"{path}: suffix {path.suffix!r}, expected one of {', '.join(_READERS)}")
     try:
         if path.stat().st_size:
-            yield from reader(path, report)
+            yield from map(_bounded, reader(path, report))
     except OSError as error:
         report(str(path), f"{error.strerror or error}, expected a file that can be read")
+
+
+def _bounded(passage: Passage) -> Passage:
+    """What a file says of itself stands with each of its passages: cut, so that it cannot fill memory and index."""
+    return replace(
+        passage,
+        title=passage.title[:MAX_TITLE],
+        url=passage.url[:MAX_URL],
+        date=passage.date[:MAX_DATE],
+        hints=passage.hints[:MAX_HINTS],
+    )
 
 
 def _text(path: Path, report: Report) -> Iterator[Passage]:
@@ -55,7 +70,8 @@ def _text(path: Path, report: Report) -> Iterator[Passage]:
 
 def _html(path: Path, report: Report) -> Iterator[Passage]:
     page = web.page_bytes(path, report)
-    found = list(_page(page, path, path.stem, path.resolve().as_uri(), _changed(path)))
+    url, date = path.resolve().as_uri(), _changed(path)
+    found = [replace(passage, url=url) for passage in _page(page, path, path.stem, url, date)]
     if page and not found:
         report(str(path), web.NO_TEXT)
     yield from found
@@ -70,7 +86,7 @@ def _page(page: bytes, path: Path, title: str, url: str, date: str) -> Iterator[
     found = trafilatura.bare_extraction(page, include_comments=False, with_metadata=True)
     if found is None or isinstance(found, dict) or not found.text:
         return
-    own = found.url if found.url and found.url.startswith(("http://", "https://")) else url
+    own = found.url if found.url and found.url.startswith(("http://", "https://")) and is_address(found.url) else url
     for piece in split(found.text):
         yield Passage(piece, found.title or title, own, found.date or date)
 
@@ -82,7 +98,7 @@ def _zim(path: Path, report: Report) -> Iterator[Passage]:
         if size > most:
             report(str(path), f"unpacks to more than {most:,} bytes, expected at most that; the rest is left out")
             return
-        yield from _page(article.page, path, article.title, f"{url}#{article.path}", date)
+        yield from _page(article.page, path, article.title, f"{url}#{quote(article.path)}", date)
 
 
 def _pdf(path: Path, report: Report) -> Iterator[Passage]:
@@ -112,7 +128,9 @@ def _row(row: Any, url: str, name: str) -> Iterator[Passage]:
     """A document, `{"text", "title", "url", "date"}`, or a fact, `{"entity", "attribute", "value", "url", "hints"}`."""
     if not isinstance(row, dict):
         raise UserError(f"{type(row).__name__}, expected a JSON object")
-    url = _string(row, "url") or url
+    if (own := _string(row, "url")) and not is_address(own):
+        raise UserError(f"field 'url' is {own!r:.80}, expected {ADDRESS}")
+    url = own or url
     if "entity" in row:
         told = [_string(row, field) for field in ("entity", "attribute", "value")]
         if not all(told):

@@ -10,8 +10,9 @@ from pathlib import Path
 from openlamda import config
 from openlamda.errors import UserError
 from openlamda.text.dialog import Result
-from openlamda.tools.base import Tool, Toolset
+from openlamda.tools.base import Toolset
 from openlamda.tools.calculator import Calculator
+from openlamda.tools.calls import Limits, Partly
 from openlamda.tools.kinds import KINDS, Named, ToolTable
 from openlamda.tools.passages import Search
 from openlamda.tools.search import SearchIndex, fits, read_facts, told
@@ -26,8 +27,9 @@ def default_toolset(searches: Sequence[Search] = ()) -> Toolset:
     With other `searches`, a bundled fact comes before what they find where it answers all that was asked, else after.
     """
     facts = SearchIndex(read_facts())
-    search: list[Tool] = [_Facts(facts, True), *searches, _Facts(facts, False)] if searches else [facts]
-    return Toolset([Calculator(), Translator(), *search])
+    limits = Limits(timeout=Limits.timeout + 1, max_results=Limits.max_results * (1 + len(searches)))
+    search = _Searches(facts, searches) if searches else facts
+    return Toolset([Calculator(), Translator(), search], {search.name: limits} if searches else None)
 
 
 def open_toolset(tools: Path | None = None, index: str = "", web: str = "") -> Toolset:
@@ -37,7 +39,7 @@ def open_toolset(tools: Path | None = None, index: str = "", web: str = "") -> T
     Raises UserError where one of them cannot be used, and for a tools file beside the others, which it can name itself.
     """
     if tools is not None and (index or web):
-        raise UserError("a tools file names all tools: expected it, or an index and a web search, not both")
+        raise UserError("--tools: the file names all tools; expected --tools, or --index and --web, not both")
     if tools is not None:
         return read_toolset(tools)
     return default_toolset([*([open_index(index)] if index else []), *([web_search(web)] if web else [])])
@@ -81,13 +83,25 @@ def _kind(table: dict, where: str) -> str:
     return kind
 
 
-class _Facts:
-    """The facts that answer a query in whole, or the others."""
+class _Searches:
+    """The facts that answer a query in whole, then what other searches find, then the other facts.
 
-    name = "facts"
+    One that fails, or hangs, costs neither the facts nor what the others found.
+    """
 
-    def __init__(self, facts: SearchIndex, fitting: bool):
-        self._facts, self._fitting = facts, fitting
+    name = SearchIndex.name
+
+    def __init__(self, facts: SearchIndex, searches: Sequence[Search]):
+        self._facts, self._searches = facts, Toolset(searches)
 
     def __call__(self, query: str) -> list[Result]:
-        return [told(fact) for fact in self._facts.search(query) if fits(query, fact) == self._fitting]
+        found = self._facts.search(query)
+        answer = self._searches.ask(query)
+        fitting = [told(fact) for fact in found if fits(query, fact)]
+        results = [*fitting, *answer.results, *(told(fact) for fact in found if not fits(query, fact))]
+        if answer.failure:
+            raise Partly(results, answer.failure)
+        return results
+
+    def close(self) -> None:
+        self._searches.close()

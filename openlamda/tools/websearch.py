@@ -13,12 +13,13 @@ import msgspec
 
 from openlamda.errors import UserError
 from openlamda.text.dialog import Result
+from openlamda.tools.calls import MAX_TITLE, Limits, is_address
 from openlamda.tools.http import GuardedClient
 from openlamda.tools.passages import Passage, asked, results
 
 KEY = "OPENLAMDA_WEB_KEY"
-MAX_QUERY, MAX_TEXT, MAX_TITLE, MAX_URL = 400, 4000, 200, 2000  # characters
-_TAG = re.compile(r"<[^<>]{0,200}>")
+MAX_QUERY, MAX_TEXT = 400, 4000  # characters
+_TAG = re.compile(r"</?[A-Za-z!][^<>]{0,200}>")
 Shape = Literal["searxng", "brave"]
 
 
@@ -62,12 +63,18 @@ class WebSearch:
         self._client.close()
 
 
-def web_search(configured: str) -> WebSearch:
-    """`searxng=URL` or `brave=URL` as a search; the key is read from OPENLAMDA_WEB_KEY. Raises UserError for others."""
+def web_search(configured: str, *, named: str = "--web", timeout: float = Limits.timeout) -> WebSearch:
+    """`searxng=URL` or `brave=URL` as a search; the key is read from OPENLAMDA_WEB_KEY.
+
+    Raises UserError for others, which says where it was configured: it is `named` there.
+    """
     shape, found, url = configured.partition("=")
     if not found or shape not in ("searxng", "brave"):
-        raise UserError(f"web search {configured!r}, expected searxng=URL or brave=URL")
-    return WebSearch(url, shape, key=os.environ.get(KEY, ""))
+        raise UserError(f"{named}: {configured!r}, expected searxng=URL or brave=URL")
+    try:
+        return WebSearch(url, shape, key=os.environ.get(KEY, ""), timeout=timeout)
+    except UserError as error:
+        raise UserError(f"{named}: {error}") from None
 
 
 def _rows(answer: Any, shape: str) -> list[Any] | None:
@@ -84,12 +91,12 @@ def _page(row: Any) -> Passage | None:
         return None
     url, title = _plain(row.get("url")), _plain(row.get("title"))
     text = _plain(row.get("content") or row.get("description"))
-    if not url.startswith(("http://", "https://")) or len(url) > MAX_URL or not text:
+    if not url.startswith(("http://", "https://")) or not is_address(url) or not text:
         return None
     date = _plain(row.get("publishedDate") or row.get("page_age"))[:10]
     return Passage(text[:MAX_TEXT], title[:MAX_TITLE], url, date)
 
 
 def _plain(value: Any) -> str:
-    """Text of a field without markup, on one line."""
-    return " ".join(html.unescape(_TAG.sub("", value)).split()) if isinstance(value, str) else ""
+    """Text of a field without markup, nor any that was escaped, on one line."""
+    return " ".join(_TAG.sub("", html.unescape(_TAG.sub("", value))).split()) if isinstance(value, str) else ""

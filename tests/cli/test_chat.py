@@ -66,6 +66,14 @@ def run(tokenizer, monkeypatch, capsys):
     return run
 
 
+def test_the_tools_are_closed_at_the_end(run, monkeypatch):
+    closed = []
+    monkeypatch.setattr(Book, "close", lambda self: closed.append(self), raising=False)
+    assert run("chat", "--once", "how long is the river")[0] == 0
+    assert run("chat", stdin=b"/quit\n")[0] == 0
+    assert len(closed) == 2
+
+
 def test_once_shows_the_look_up_the_reply_and_its_source(run):
     code, out, _ = run("chat", "--once", "how long is the river")
     assert code == 0

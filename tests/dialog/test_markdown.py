@@ -1,5 +1,6 @@
 """A reply as Markdown: footnotes with links, and no markup that a source brought. A CommonMark parser is the judge."""
 
+import re
 from html import unescape
 
 import pytest
@@ -65,6 +66,8 @@ def test_an_address_cannot_end_its_link(url, safe):
 
 
 HOSTILE = [
+    "http://evil.example", "see www.evil.example/x", "WWW.evil.example", "me@evil.example", "`[x](http://e.org)",
+    "~~~\nx", "a ` b\n`[x](y)` c", "| `a | [x](y)` |\n|---|---|", "`a\\b[0] & <c>`",
     "](javascript:alert(1))", "<img src=x onerror=alert(1)>", "![x](https://e.org/x.png)", "a\n\n# Title\n\n- b", "`x`",
     "**x** _y_ ~~z~~", "</script><script>", "&lt;b&gt; &#106;avascript:", "[^1]: x", "| a | b |\n|---|---|",
     "\\[x\\](y)", "<javascript:alert(1)>", "[x]: https://e.org", "\u2028- x", "```\ncode", "> quote", "1. one",
@@ -80,8 +83,14 @@ def test_no_title_or_quote_forms_markup(text):
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_no_reply_forms_a_link_an_image_or_html(text):
-    assert not {"link_open", "image", "html_inline", "html_block"} & set(tokens(markdown(text, [])))
+def test_no_reply_forms_a_link_an_image_html_or_code(text):
+    kinds = {"link_open", "image", "html_inline", "html_block", "code_inline", "fence"}
+    assert not kinds & set(tokens(markdown(text, [])))
+    assert not re.search(r"https?://|www\.", markdown(text, []), re.IGNORECASE)  # which GitHub makes links
+
+
+def test_a_reply_with_code_shows_it_as_it_is():
+    assert unescape(PARSER.render(markdown("Say `a\\b[0] & <c>`.", []))) == "<p>Say `a\\b[0] & <c>`.</p>\n"
 
 
 @given(st.text(max_size=60) | st.text(alphabet="[]()<>!&;#*_`~\\|:-\n x1", max_size=60))

@@ -35,6 +35,19 @@ def test_a_sentence_is_held_against_what_it_cites(reply, verdict):
     assert verdicts(reply, KRAIM, SORN, SUM) == [verdict]
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "Kraim is 12 metres high.\n[1]",
+        "Kraim is 12 metres high.\n\n[1] [2]",
+        "[1] Kraim is 12 metres high.",
+        "[1]\nKraim is 12 metres high.",
+    ],
+)
+def test_marks_alone_belong_to_the_sentence_before_them_or_to_the_first(reply):
+    assert verdicts(reply, KRAIM, SORN) == ["supported"]
+
+
 def test_each_sentence_has_its_own_verdict():
     reply = "Kraim is 12 metres high. [1] Sorn is from 1890. [2] That is old."
     assert verdicts(reply, KRAIM, SORN) == ["supported", "not in the source", "nothing to check"]

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 import time
 
 from mcp.server.mcpserver import MCPServer
@@ -56,6 +57,13 @@ def hangs(query: str) -> str:
 def dies(query: str) -> str:
     """Ends the server."""
     os._exit(1)
+
+
+@server.tool()
+def leaves(query: str) -> str:
+    """Ends the server once it has answered."""
+    threading.Timer(0.3, os._exit, (1,)).start()
+    return "Bye."
 
 
 if __name__ == "__main__":

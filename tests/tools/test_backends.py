@@ -192,6 +192,28 @@ def test_an_answer_of_another_shape_is_named(serve, said):
     index.close()
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {}, {"hits": 3, "count": "x", "errors": 3}, {"hits": {"hits": [3]}, "count": -1, "errors": True, "items": 3},
+        {"hits": {"hits": [{"_source": {"source": 3}}]}, "count": None, "errors": True, "items": [3]},
+        {"hits": {"hits": [{"_source": {"source": "a", "stamp": "b"}}] * 1000}, "errors": True, "items": [{"a": 3}]},
+        {"hits": {"hits": [{"_source": {"source": "a", "stamp": "b"}, "sort": ["a"]}] * 1000}, "errors": True},
+        {"hits": {"hits": [{"_source": {"source": "a", "stamp": "b"}, "sort": 3}] * 1000}, "errors": "yes"},
+    ],
+)  # fmt: skip
+def test_an_odd_answer_is_named_and_none_is_asked_for_ever(serve, said):
+    index = OpenSearchIndex(serve(lambda *_: (200, said)) + "/books")
+    for ask in (index.stamps, lambda: len(index)):
+        with pytest.raises(UserError, match=r"books: .*expected"):
+            ask()
+    index.add("a.txt", [Passage("harbour")])
+    if said:  # a server need not say that there were no errors
+        with pytest.raises(UserError, match=r"books: .*expected"):
+            index.commit()
+    index.close()
+
+
 def test_a_document_that_is_not_taken_is_an_error(stores):
     with stores("opensearch") as store:
         store.add("a.txt", [Passage("poison")])
@@ -217,8 +239,13 @@ def test_an_address_without_an_index_is_refused(url):
 def test_pages_of_the_web_are_plain_text_with_an_address(serve):
     rows = [
         {"url": "javascript:alert(1)", "title": "x", "content": "harbour"},
-        {"url": "https://example.org/1", "title": "<b>Har</b>bour &amp; sea", "content": "A <b>harbour</b>\n at &lt;5"},
+        {
+            "url": "https://example.org/1",
+            "title": "<b>Har</b>bour &amp; sea",
+            "content": "A <b>harbour</b>\n at &lt;5&lt;script&gt;",
+        },
         {"url": "https://example.org/2", "title": "empty", "content": ""},
+        {"url": "https://example.org/a b", "title": "odd", "content": "harbour"},
         {"url": "https://example.org/3", "title": None, "content": "harbour " * 5000},
         "row",
     ]

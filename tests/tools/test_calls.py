@@ -12,7 +12,7 @@ from openlamda.text.dialog import Result
 from openlamda.tools import calls
 from openlamda.tools.base import Toolset
 from openlamda.tools.cache import ResultCache
-from openlamda.tools.calls import Limits
+from openlamda.tools.calls import Limits, Partly
 
 SOON = Limits(timeout=0.3)
 
@@ -89,6 +89,12 @@ def test_an_address_that_a_browser_would_run_is_refused(url):
     assert not answer.results and "expected http, https, file or a path" in str(answer.failure)
 
 
+def test_a_result_with_an_odd_address_costs_the_others_nothing():
+    odd, good = Result("x", "doc:12"), Result("y", "https://e.org/a")
+    answer = Toolset([Tool(lambda query: [odd, good, odd])]).ask("x")
+    assert answer.results == [good] and answer.failure is None
+
+
 @pytest.mark.parametrize("url", ["https://e.org/a?b=c", "http://e.org", "file:///a/b.md", "notes/a.md#b"])
 def test_pages_and_files_are_addresses(url):
     assert Toolset([Tool(lambda query: [Result("x", url)])])("x")[0].url == url
@@ -113,6 +119,20 @@ def test_failures_are_not_kept_and_neither_is_anything_without_time_to_live():
     assert (tool.asked, fresh.asked) == (2, 2)
 
 
+def test_after_a_failure_the_first_result_is_still_to_come():
+    answers = iter([OSError("down"), [Result("1"), Result("2")]])
+
+    def ask(query):
+        answer = next(answers)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    turn = Toolset([Tool(ask)]).turn()
+    assert turn.next("x") is None and turn.last.failure
+    assert [turn.next("x") for _ in range(3)] == [*turn.last.results, None]
+
+
 def test_what_is_kept_has_an_end_and_a_bound():
     now = 0.0
     cache = ResultCache(capacity=2, clock=lambda: now)
@@ -124,6 +144,16 @@ def test_what_is_kept_has_an_end_and_a_bound():
     for key in "cd":
         cache.put(key, [Result(key)], 10)
     assert (cache.get("b"), cache.get("c"), cache.get("d")) == (None, [Result("c")], [Result("d")])
+
+
+def test_what_a_tool_has_counts_although_a_part_of_it_failed():
+    def ask(query):
+        raise Partly([Result("1", query)], "the other half is down")
+
+    toolset = Toolset([Tool(ask)])
+    for url, failure in (("a.md", "the other half is down"), ("javascript:x", "expected http")):
+        answer = toolset.ask(url)
+        assert len(answer.results) == (url == "a.md") and failure in str(answer.failure)
 
 
 def test_one_tool_can_be_asked_alone():

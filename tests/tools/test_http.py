@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from openlamda.errors import UserError
-from openlamda.tools.http import GuardedClient, Refusal
+from openlamda.tools.http import GuardedClient, Refusal, _parsed
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -44,7 +44,7 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(302, Location="http://169.254.169.254/latest")
 
     def onwards(self):
-        self.answer(302, Location=f"http://other.example:{self.server.server_address[1]}/json")  # type: ignore
+        self.answer(302, Location=f"http://other:{self.server.server_address[1]}/json")  # type: ignore
 
     def home(self):
         self.answer(302, Location="/json")
@@ -109,10 +109,10 @@ def test_a_configured_private_host_answers(server):
 
 
 def test_the_name_goes_with_the_request_to_the_judged_address(server, names):
-    names["search.example"] = ["127.0.0.1"]
-    client = GuardedClient([url(server, host="search.example")])
-    client.request("GET", url(server, "/json", "search.example"))
-    assert server.seen[0][1]["Host"] == f"search.example:{server.server_address[1]}"
+    names["searx"] = ["127.0.0.1"]
+    client = GuardedClient([url(server, host="searx")])
+    client.request("GET", url(server, "/json", "searx"))
+    assert server.seen[0][1]["Host"] == f"searx:{server.server_address[1]}"
     client.close()
 
 
@@ -133,22 +133,33 @@ def test_other_hosts_ports_and_schemes_are_refused(server, other):
 )  # fmt: skip
 def test_a_public_name_at_a_private_address_is_refused(names, address):
     names["api.example"] = ["93.184.215.14", address]
-    client = GuardedClient(public=["http://api.example"])
+    client = GuardedClient(["http://api.example"])
     with pytest.raises(UserError, match="no public address"):
         client.request("GET", "http://api.example/search")
     client.close()
 
 
-def test_a_configured_name_may_not_move_to_a_link_local_address(names):
-    names["search.example"] = ["169.254.169.254"]
-    client = GuardedClient(["http://search.example"])
+@pytest.mark.parametrize("host", ["searx", "localhost", "search.localhost"])
+def test_a_name_of_the_users_network_is_allowed_there_but_not_at_a_link_local_address(server, names, host):
+    client = GuardedClient([url(server, host=host)])
+    names[host] = ["127.0.0.1"]
+    assert client.request("GET", url(server, "/json", host))
+    names[host] = ["169.254.169.254"]
     with pytest.raises(UserError, match="no public address"):
-        client.request("GET", "http://search.example/")
+        client.request("GET", url(server, "/json", host))
+    client.close()
+
+
+@pytest.mark.parametrize("address", ["10.1.2.3", "fc00::1", "::1", "169.254.1.1"])
+def test_an_address_that_the_user_wrote_is_allowed(names, address):
+    host = f"[{address}]" if ":" in address else address
+    client = GuardedClient([f"http://{host}:1"])
+    assert client._address(_parsed(f"http://{host}:1/x")) == address
     client.close()
 
 
 def test_redirects_stay_with_configured_hosts(server, names):
-    names["other.example"] = ["127.0.0.1"]
+    names["other"] = ["127.0.0.1"]
     client = GuardedClient([url(server)])
     assert client.request("GET", url(server, "/home"))
     for path in ("/away", "/onwards"):
@@ -162,8 +173,8 @@ def test_redirects_stay_with_configured_hosts(server, names):
 
 
 def test_a_key_is_not_sent_on_to_another_host(server, names):
-    names["other.example"] = ["127.0.0.1"]
-    client = GuardedClient([url(server), url(server, host="other.example")])
+    names["other"] = ["127.0.0.1"]
+    client = GuardedClient([url(server), url(server, host="other")])
     client.request("GET", url(server, "/onwards"), headers={"X-Key": "secret"})
     assert ["X-Key" in headers for _, headers in server.seen] == [True, False]
     client.close()

@@ -114,6 +114,29 @@ def test_a_fact_that_answers_comes_before_the_users_passages_and_others_after(in
     assert own_first[0] == own and len(own_first) > 1
 
 
+def test_all_searches_are_one_tool_and_one_that_is_down_costs_only_its_own_results(index):
+    class Down:
+        """A search that is not there."""
+
+        name = "down"
+
+        def search(self, query, limit=5):
+            raise OSError("no network")
+
+        def __call__(self, query):
+            return self.search(query)
+
+    index.add("a", [Passage("The harbour of Kilimanjaro.", "Harbour", "file:///a")])
+    index.commit()
+    toolset = default_toolset([Down(), index])
+    assert [tool.name for tool in toolset.tools] == ["calculator", "translator", "search"]
+    answer = toolset.ask("Kilimanjaro harbour")
+    assert Result("The harbour of Kilimanjaro.", "file:///a", "Harbour") in answer.results
+    assert any(result.text.startswith("Mount Kilimanjaro") for result in answer.results)
+    assert answer.failure == "search: down: OSError: no network"
+    assert answer.calls[-1].results == len(answer.results)
+
+
 def test_a_write_that_fails_names_the_folder(tmp_path):
     index = PassageIndex(tmp_path / "index", write=True)
     shutil.rmtree(tmp_path / "index")

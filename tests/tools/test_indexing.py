@@ -26,7 +26,7 @@ PAGE = (
 )
 
 
-def pdf_bytes(*pages: str) -> bytes:
+def pdf_bytes(*pages: str, title: str = "Tide tables") -> bytes:
     """A PDF file with a line of text a page."""
     kids = " ".join(f"{4 + 2 * k} 0 R" for k in range(len(pages)))
     objects = [
@@ -41,7 +41,7 @@ def pdf_bytes(*pages: str) -> bytes:
             f"/Contents {5 + 2 * k} 0 R >>"
         )
         objects.append(f"<< /Length {len(stream)} >>\nstream\n{stream}\nendstream")
-    objects.append("<< /Title (Tide tables) /ModDate (D:20250102030405Z) >>")
+    objects.append(f"<< /Title ({title}) /ModDate (D:20250102030405Z) >>")
     out, places = b"%PDF-1.4\n", []
     for number, body in enumerate(objects, 1):
         places.append(len(out))
@@ -53,7 +53,7 @@ def pdf_bytes(*pages: str) -> bytes:
     return out + f"trailer\n{trailer}\nstartxref\n{start}\n%%EOF\n".encode()
 
 
-def zim(path: Path) -> None:
+def zim(path: Path, name: str = "delta") -> None:
     class Article(writer.Item):
         def __init__(self, name, kind, text):
             super().__init__()
@@ -75,7 +75,7 @@ def zim(path: Path) -> None:
             return {}
 
     with writer.Creator(path) as creator:
-        creator.add_item(Article("delta", "text/html", f"<html><body><p>{PARAGRAPH}</p></body></html>"))
+        creator.add_item(Article(name, "text/html", f"<html><body><p>{PARAGRAPH}</p></body></html>"))
         creator.add_item(Article("style", "text/css", "p {}"))
 
 
@@ -121,7 +121,7 @@ def test_every_kind_of_file_is_found_with_title_address_and_date(folder, index):
     ferry = index.search("ferry leaves", 1)[0]
     assert (ferry.title, ferry.url) == ("The ferry", f"{uri}/ferry.md")
     assert index.search("river hills", 1) == [
-        Passage(PARAGRAPH.strip(), "River", "https://example.org/river", "2024-05-06")
+        Passage(PARAGRAPH.strip(), "River", f"{uri}/deep/river.html", "2024-05-06")
     ]
     assert index.search("low water", 1) == [
         Passage("Low water at six", "Tide tables", f"{uri}/deep/deeper/tides.pdf#page=2", "2025-01-02")
@@ -218,6 +218,38 @@ def test_a_pdf_that_takes_too_long_or_too_much_is_refused(tmp_path, monkeypatch)
     monkeypatch.setattr(pdf, "CHARACTERS", 3)
     with pytest.raises(ValueError, match="more than 3 characters"):
         list(pdf._pages(path))
+
+
+def test_addresses_have_no_spaces_or_are_named(tmp_path):
+    zim(tmp_path / "a.zim", "A/The harbour")
+    assert [p.url for p in read(tmp_path / "a.zim")[0]] == [f"{tmp_path.as_uri()}/a.zim#A/The%20harbour"]
+    (tmp_path / "a.jsonl").write_text('{"text": "a yacht", "url": "see page 3"}\n{"text": "a buoy"}\n')
+    found, problems = read(tmp_path / "a.jsonl")
+    assert [passage.text for passage in found] == ["a buoy"]
+    assert problems == [(":1", "field 'url' is 'see page 3', expected http, https, file or a path, without spaces")]
+
+
+def test_what_stands_with_each_passage_is_bounded(tmp_path):
+    long = dict.fromkeys(("title", "date", "hints"), "x" * 10**6)
+    rows = [long | {"text": "a buoy. " * 1000}, long | {"entity": "y" * 10**6, "attribute": "a", "value": "b"}]
+    (tmp_path / "a.jsonl.xz").write_bytes(lzma.compress("".join(json.dumps(row) + "\n" for row in rows).encode()))
+    (tmp_path / "a.md").write_text(f"# {'x' * 10**6}\n\ntext")
+    (tmp_path / "a.pdf").write_bytes(pdf_bytes("one", "two", title="x" * 10**6))
+    for name, count in (("a.jsonl.xz", 8), ("a.md", 2), ("a.pdf", 2)):
+        found, problems = read(tmp_path / name)
+        assert len(found) >= count and not problems
+        assert {len(passage.title) for passage in found} == {300}
+        assert all(len(passage.date) <= 40 and len(passage.hints) <= 2000 for passage in found)
+    assert all(len(page.title) == 300 for page in pdf.read_pages(tmp_path / "a.pdf"))
+
+
+def test_a_python_file_in_the_folder_that_is_read_is_not_run(tmp_path, monkeypatch):
+    (tmp_path / "pypdfium2.py").write_text("open('ran', 'w')\n")
+    (tmp_path / "a.pdf").write_bytes(pdf_bytes("page"))
+    monkeypatch.chdir(tmp_path)
+    found, problems = read(tmp_path / "a.pdf")
+    assert [passage.text for passage in found] == ["page"] and not problems
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_reader_of_pdf_that_dies_is_a_problem_of_that_file(tmp_path, monkeypatch):

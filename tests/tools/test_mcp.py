@@ -1,6 +1,7 @@
 """Tools of a Model Context Protocol server, and the toolset as one: the official package is on the other side."""
 
 import asyncio
+import os
 import socket
 import subprocess
 import sys
@@ -17,6 +18,9 @@ pytest.importorskip("mcp")
 
 from mcp import Client, StdioServerParameters, stdio_client
 from mcp_types import TextContent
+
+from openlamda.cli.tools import serve_mcp
+from openlamda.tools import mcp_client
 
 BOOKS = str(Path(__file__).parent / "mcp_books.py")
 
@@ -76,6 +80,24 @@ def test_a_server_that_died_is_started_again(tmp_path):
     assert toolset.ask_one("dies", "x").failure
     assert toolset.ask_one("plain", "again").results == [Result("You said again.")]
     toolset.close()
+
+
+def test_the_first_call_after_a_servers_death_is_answered(tmp_path):
+    toolset = read_toolset(tools_file(tmp_path, "tool = 'leaves'", "tool = 'plain'\ncache_seconds = 0"))
+    assert toolset.ask_one("leaves", "x").results == [Result("Bye.")]
+    time.sleep(1)
+    assert toolset.ask_one("plain", "again").results == [Result("You said again.")]
+    toolset.close()
+
+
+def test_a_server_that_is_never_ready_is_named_and_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(mcp_client, "START", 1.0)
+    (tmp_path / "server").write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 600\n")
+    (tmp_path / "server").chmod(0o755)
+    with pytest.raises(UserError, match=r"the server did not start: not ready within 1 seconds"):
+        read_toolset(tools_file(tmp_path, "tool = 'x'", server="command = ['./server']"))
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 @pytest.mark.parametrize(
@@ -159,6 +181,13 @@ def test_the_toolset_is_a_server_for_the_official_client(tmp_path):
     assert fact["text"] == "K2 / height / 8,611 metres" and fact["url"].startswith("https://") and fact["fetched"]
     assert prose.structured_content == {"result": []} and not prose.is_error
     assert long.is_error and isinstance(long.content[0], TextContent)
+
+
+def test_what_is_served_can_have_a_web_search_and_an_index(tmp_path):
+    with pytest.raises(UserError, match="--web: 'x'"):
+        serve_mcp(web="x")
+    with pytest.raises(UserError, match="--tools"):
+        serve_mcp(tools=tmp_path, index="x")
 
 
 def test_a_tool_that_fails_answers_with_an_error():

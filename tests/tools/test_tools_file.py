@@ -14,7 +14,8 @@ from openlamda.text.dialog import Result
 from openlamda.tools import toolset as module
 from openlamda.tools.calls import Limits
 from openlamda.tools.entry_points import GROUP
-from openlamda.tools.kinds import McpTable
+from openlamda.tools.kinds import IndexTable, McpTable, WebTable
+from openlamda.tools.searches import open_index
 from openlamda.tools.toolset import default_toolset, open_toolset, read_toolset
 
 
@@ -121,8 +122,10 @@ def test_the_tools_file_and_the_tool_in_the_docs_are_ones(tmp_path, monkeypatch)
     exec(code, documented)
     monkeypatch.setattr(sys.modules["tools_of_a_package"], "Weather", documented["Weather"])
     monkeypatch.setattr(McpTable, "open", lambda table, folder: lambda query: [Result(f"{table.tool}: {query}")])
+    for kind in (IndexTable, WebTable):
+        monkeypatch.setattr(kind, "open", lambda table, folder: lambda query: [])
     answer = read(tmp_path, toml).ask("weather in Sorn")
-    assert [call.tool for call in answer.calls] == ["calculator", "search", "weather", "search_docs"]
+    assert [call.tool for call in answer.calls] == ["calculator", "search", "index", "web", "weather", "search_docs"]
     assert [result.text for result in answer.results][-2:] == ["weather in Sorn: 20 C", "search_docs: weather in Sorn"]
     assert read_toolset(tmp_path / "tools.toml")("K2")[-1].text == "search_docs: K2"
 
@@ -148,5 +151,28 @@ def test_an_index_and_a_web_search_stand_in_a_tools_file(tmp_path):
         read_toolset(tmp_path / "t.toml")
     (tmp_path / "t.toml").write_text('[[tool]]\nkind = "web"\nservice = "searxng=https://searx.example.org/search"\n')
     assert [tool.name for tool in read_toolset(tmp_path / "t.toml").tools] == ["web"]
+    (tmp_path / "t.toml").write_text('[[tool]]\nkind = "web"\nservice = "x"\n')
+    with pytest.raises(UserError, match="tool 1: service: 'x', expected searxng=URL"):
+        read_toolset(tmp_path / "t.toml")
+    with pytest.raises(UserError, match="--web: 'x', expected searxng=URL"):
+        open_toolset(web="x")
+    with pytest.raises(UserError, match="--web: url 'x'"):
+        open_toolset(web="brave=x")
     with pytest.raises(UserError, match="not both"):
         open_toolset(tmp_path / "t.toml", index="there")
+
+
+def test_the_time_of_a_table_is_that_of_its_requests(tmp_path, monkeypatch):
+    times = []
+    monkeypatch.setattr("openlamda.tools.http.GuardedClient.__init__", lambda *_, timeout, **__: times.append(timeout))
+    service = "searxng=https://searx.example.org/search"
+    WebTable(kind="web", service=service, timeout=25.0).open(tmp_path)
+    IndexTable(kind="index", path="http://localhost:9200/books", timeout=30.0).open(tmp_path)
+    assert times == [25.0, 30.0]
+
+
+def test_an_index_under_an_address_of_another_kind_is_no_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"'htp://localhost:9200/x', expected a folder, or http://"):
+        open_index("htp://localhost:9200/x", write=True)
+    assert not list(tmp_path.iterdir())
