@@ -39,7 +39,8 @@ def two_step(maker: Maker) -> Researched:
     attribute = rng.choice(list(NOUNS))
     second = rng.choice(THEN[KINDS[attribute]])
     kind, questions = ATTRIBUTES[second]
-    entity, between, value = maker.entity(), maker.value(ATTRIBUTES[attribute][0]), maker.value(kind)
+    entity, value = maker.entity(), maker.value(kind)
+    between = maker.plain(ATTRIBUTES[attribute][0])
     noun = rng.choice(NOUNS[attribute]).format(e=entity)
     wording = rng.choice(GENERIC_QUESTIONS if rng.random() < 0.35 else questions)
     asked = maker.ask(wording.format(e=noun, a=second))

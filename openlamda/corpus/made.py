@@ -93,7 +93,17 @@ class Maker:
         return self.rng.choice(("The ", "", "", "A ")) + title
 
     def value(self, kind: str) -> str:
-        """A random value: of a kind that phrases.py names, else one of the words given there."""
+        """A random value: of a kind that phrases.py names, else one of the words given there; names sometimes in two
+        parts, as "Genoa, Italy" or "Bill Hewlett and David Packard" are.
+        """
+        rng, value = self.rng, self.plain(kind)
+        if kind not in ("person", "place", "name", "word") or rng.random() < 0.75:
+            return value
+        other = self.plain(kind)
+        return rng.choice((f"{value}, {other}", f"{value}, {other}", f"{value} and {other}", f"{value} ({other})"))
+
+    def plain(self, kind: str) -> str:
+        """A value in one part."""
         rng = self.rng
         if kind == "person":
             return self.person()

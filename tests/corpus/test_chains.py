@@ -25,10 +25,10 @@ def test_every_noun_and_what_may_follow_are_attributes_with_questions():
 
 def test_the_second_look_up_asks_about_what_the_first_one_found():
     for row in made("two_step"):
-        second = row.steps[-1]
-        between = second.snippet.split(" / ")[0]
-        first = next(step for step in row.steps if step.snippet.endswith(f" / {between}"))
-        value = second.snippet.split(" / ")[2]
+        second, snippets = row.steps[-1], [step.snippet or "" for step in row.steps]
+        between = snippets[-1].split(" / ")[0]
+        first = row.steps[[snippet.endswith(f" / {between}") for snippet in snippets].index(True)]
+        value = snippets[-1].split(" / ")[2]
         assert between.casefold() in second.query.casefold()
         assert value.casefold() in row.reply.casefold() and row.reply.endswith(f"[{len(row.steps)}]")
         assert first.query in row.context.turns[-1].text
@@ -49,7 +49,7 @@ def test_an_order_beside_a_value_changes_nothing_of_the_reply():
         row = chains.ordered(Maker(random.Random(seed), WORDS))
         assert (row.reply, row.context, row.steps[:-1]) == (plain.reply, plain.context, plain.steps[:-1])
         before, after = plain.steps[-1].snippet, row.steps[-1].snippet
-        assert before is None or (before in after and len(after) > len(before))
+        assert before is None or (after is not None and before in after and len(after) > len(before))
         given += before is not None
     assert given > 160
 
