@@ -34,7 +34,7 @@ class ModelConfig:
 
 
 PRESETS = {
-    # ships in the package: a GPU trains it in ten minutes, and two CPU cores answer in a quarter of a second
+    # ships in the package: a GPU reads its text in two minutes, and two CPU cores answer in a quarter of a second
     "nano": ModelConfig(num_layers=4, d_model=256, num_heads=4, d_ff=2048, vocab_size=4096),  # 9,440,000 weights
     "2b": ModelConfig(num_layers=10, d_model=2560, num_heads=40, d_ff=20_480),  # 2,179,138,560 weights
     "8b": ModelConfig(num_layers=16, d_model=4096, num_heads=64, d_ff=32_768),  # 8,721,174,528 weights

@@ -19,7 +19,7 @@ import pytest
 from openlamda import config, stages
 from openlamda.corpus import chains
 from openlamda.corpus.made import Maker, query_of
-from openlamda.corpus.rows import held_back
+from openlamda.corpus.rows import Answered, held_back
 from openlamda.errors import UserError
 from openlamda.model import params as weights
 from openlamda.model.config import PRESETS, ModelConfig, changed
@@ -32,7 +32,7 @@ from openlamda.train.loss import Batch
 from openlamda.train.optimizer import adafactor
 from openlamda.train.recipe import Optimizer, Recipe
 from openlamda.train.step import eval_step, fresh, train_step
-from openlamda.train.tasks import Source, mixed, sources
+from openlamda.train.tasks import Source, mixed, passage, sources
 
 TINY = ModelConfig(num_layers=1, d_model=16, num_heads=2, d_head=16, d_ff=32, vocab_size=400)
 WORDS = "stone water silver morning garden window letter summer".split()
@@ -107,6 +107,28 @@ def test_made_arithmetic_agrees_with_the_calculator():
         found = calculator(step.query)
         assert found and found[0].text == step.snippet, step
         assert step.snippet in row.reply
+
+
+def test_no_made_sum_divides_by_nothing():
+    class Nothing(Maker):
+        def _number(self):
+            return "0.0"
+
+    rows = list(islice(chains.rows(Nothing(random.Random(1), WORDS), "arithmetic"), 400))
+    assert any(" / " in step.query for row in rows for step in row.steps)
+
+
+def test_a_passage_is_shown_with_its_answer_and_the_answer_is_cited(tokenizer):
+    words = [f"word{n}" for n in range(300)]
+    answers = set()
+    for n in range(20):
+        asked = Answered("t#1", "which word is it", " ".join(words), f"word{10 * n + 3} word{10 * n + 4}")
+        (sequence,) = passage(asked, Grammar(tokenizer.encode), 512, random.Random(n))
+        text = tokenizer.decode(sequence.tokens)
+        said = tokenizer.decode([t for t, learned in zip(sequence.tokens, sequence.learned, strict=True) if learned])
+        assert text.casefold().count(asked.answer) == 2 and asked.answer in said.casefold() and "[1]" in said
+        answers.add(asked.answer)
+    assert len(answers) == 20
 
 
 def test_a_made_look_up_can_be_answered_by_reading():
