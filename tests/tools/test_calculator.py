@@ -327,3 +327,10 @@ def test_the_clock_is_given():
     clocked = Calculator(lambda: date(2024, 2, 28))
     assert [result.text for result in clocked("what date is 2 days from now")] == ["1 March 2024"]
     assert [result.text for result in clocked("what is today's date?")] == ["28 February 2024"]
+
+
+@pytest.mark.parametrize(
+    "query", ["round(1, 2, 3)", "quotient of 8, 4 and 2", "mod(9, 5, 3)", "pow(2, 3, 4)", "difference of 9, 5 and 1"]
+)
+def test_what_takes_two_has_no_answer_for_three(query):
+    assert Calculator()(query) == []

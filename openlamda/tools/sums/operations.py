@@ -14,7 +14,11 @@ def _difference(values: Sequence[Number]) -> Number:
 
 
 def _pair(function: Callable[[Number, Number], Number]) -> Callable[[Sequence[Number]], Number]:
-    return lambda values: function(*values)
+    def of_two(values: Sequence[Number]) -> Number:
+        a, b = values  # ValueError for others, as for all that is no sum
+        return function(a, b)
+
+    return of_two
 
 
 SUMS, PRODUCTS, OF, SIGNED, POWERS = 10, 20, 30, 40, 50  # how tightly they bind
