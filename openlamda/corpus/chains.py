@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from openlamda.corpus.made import Maker, query_of
+from openlamda.corpus.made import Maker, as_written, query_of
 from openlamda.corpus.phrases import ATTRIBUTES, GENERIC_QUESTIONS, LOOKUP_REPLIES, NOT_FOUND, ORDERS, UNHEARD
 from openlamda.corpus.rows import Researched
 from openlamda.text.dialog import Dialog, Turn
@@ -17,6 +17,8 @@ _CHAINS = tomllib.loads((Path(__file__).parent / "chains.toml").read_text(encodi
 NOUNS: dict[str, list[str]] = _CHAINS["nouns"]
 THEN: dict[str, list[str]] = _CHAINS["then"]
 """What may be asked of a kind of entity."""
+DID: dict[str, list[str]] = _CHAINS["did"]
+TURNED: dict[str, list[str]] = _CHAINS["turned"]
 KINDS = {
     **dict.fromkeys(("author", "painter", "composer", "director", "architect", "inventor", "discoverer"), "person"),
     **dict.fromkeys(("founder", "winner"), "person"),
@@ -33,24 +35,35 @@ KINDS = {
 def two_step(maker: Maker) -> Researched:
     """A question about an attribute of what is an attribute of another entity: both are looked up, one by one.
 
-    The first query is the stretch that names the entity between, the second the question with the name put in.
+    The first query is the stretch that names the entity between; the second the question with the name put in, or
+    where the question does not go around such a stretch, the attribute of the name.
     """
     rng = maker.rng
     attribute = rng.choice(list(NOUNS))
-    second = rng.choice(THEN[KINDS[attribute]])
+    kind_between = KINDS[attribute]
+    second = rng.choice(THEN[kind_between])
     kind, questions = ATTRIBUTES[second]
     entity, value = maker.entity(), maker.value(kind)
     between = maker.plain(ATTRIBUTES[attribute][0])
-    noun = rng.choice(NOUNS[attribute]).format(e=entity)
-    wording = rng.choice(GENERIC_QUESTIONS if rng.random() < 0.35 else questions)
-    asked = maker.ask(wording.format(e=noun, a=second))
-    first = query_of(noun)
-    place = asked.casefold().find(first.casefold())
-    first = asked[place : place + len(first)]
+    did = rng.choice(DID[attribute]).format(e=entity) if attribute in DID else ""
+    if rng.random() < 0.35 and (did or kind_between != "person"):
+        wording = rng.choice(TURNED[kind_between])
+        stretch = wording.split("|")[1]
+        asked = maker.ask(wording.replace("|", "").format(e=entity, d=did, a=second))
+        first = query_of(stretch.format(e=entity, d=did, a=second))
+        query = f"{second} of {between}"
+    else:
+        noun = rng.choice(NOUNS[attribute]).format(e=entity)
+        if did and rng.random() < 0.5:
+            noun = f"{rng.choice(_CHAINS['who']['names'])} {did}"
+        wording = rng.choice(GENERIC_QUESTIONS if rng.random() < 0.35 else questions)
+        asked = maker.ask(wording.format(e=noun, a=second))
+        first = query_of(noun)
+        query = query_of(wording.format(e=between, a=second))
+    first = as_written(first, asked)
     steps = [Step(first, f"{entity} / {attribute} / {between}")]
     if rng.random() < 0.15:
         steps.insert(0, Step(first, maker.beside(entity, attribute)))
-    query = query_of(wording.format(e=between, a=second))
     if rng.random() < 0.15:
         steps.append(Step(query, maker.beside(between, second)))
     steps.append(Step(query, f"{between} / {second} / {value}"))
@@ -71,9 +84,8 @@ def unanswered(maker: Maker) -> Researched:
         attribute, questions = " ".join(rng.choice(maker.words) for _ in range(rng.choice((1, 1, 2)))), UNHEARD
     wording = rng.choice(GENERIC_QUESTIONS if rng.random() < 0.35 else questions)
     question = wording.format(e=entity, a=attribute)
-    asked, query = maker.ask(question), query_of(question)
-    place = asked.casefold().find(query.casefold())
-    query = asked[place : place + len(query)]
+    asked = maker.ask(question)
+    query = as_written(query_of(question), asked)
     tries = [maker.beside(entity, attribute) for _ in range(rng.choice((0, 1, 2, 2, 3, 3)))]
     found = [*tries, None] if len(tries) < 2 else tries
     steps = tuple(Step(query, snippet) for snippet in found)

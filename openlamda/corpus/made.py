@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 
 from openlamda.corpus.phrases import (
-    ARITHMETIC,
     ARITHMETIC_REPLIES,
     ATTRIBUTES,
     FOLLOW_UPS,
@@ -20,6 +19,9 @@ from openlamda.corpus.phrases import (
     LOOKUP_REPLIES,
     NOT_FOUND,
     OPENERS,
+    PLAIN_SUMS,
+    SUM_SLOTS,
+    TOLD_SUMS,
     TRANSLATIONS,
     UNIT_REPLIES,
     UNSURE,
@@ -171,9 +173,7 @@ class Maker:
         question = rng.choice(GENERIC_QUESTIONS if rng.random() < 0.35 or not questions else questions)
         question = question.format(e=entity, a=attribute)
         asked = self.ask(question)
-        query = query_of(question)
-        place = asked.casefold().find(query.casefold())
-        query = asked[place : place + len(query)]  # as it was written, capitals and all
+        query = as_written(query_of(question), asked)
         turns = self.start()
         if rng.random() < 0.1:
             first = rng.choice(list(ATTRIBUTES))
@@ -199,11 +199,26 @@ class Maker:
             return f"{number / 10:.1f}"
         return str(number)
 
+    def _filled(self, wording: str) -> str:
+        """A wording with a word in each <slot>, some of which hold others."""
+        while slot := re.search(r"<(\w+)>", wording):
+            wording = wording.replace(slot[0], self.rng.choice(SUM_SLOTS[slot[1]]), 1)
+        return wording
+
     def arithmetic(self) -> Researched:
-        """A calculation in words or signs, handed to the calculator, answered with its result."""
+        """A calculation in words or signs, answered with the calculator's result.
+
+        It is asked in the user's words where it reads them; otherwise in signs, now and then only after it, or the
+        search, has made nothing of the words.
+        """
         rng = self.rng
-        form = rng.choices(list(ARITHMETIC), weights=[len(wordings) for wordings in ARITHMETIC.values()])[0]
+        told = rng.random() < 0.6
+        wordings = TOLD_SUMS if told else PLAIN_SUMS
+        form = rng.choices(list(wordings), weights=[len(some) for some in wordings.values()])[0]
+        wording = self._filled(rng.choice(wordings[form]))
         a, b, c = self._number(), self._number(), self._number()
+        if form == "{a}-{b}" and Decimal(a) < Decimal(b) and ("between" in wording or rng.random() < 0.8):
+            a, b = b, a  # a difference between two has no sign, and few lose more than they have
         if "/" in form and "." not in a + b:
             b = str(rng.randint(2, 99))
             a = str(int(b) * rng.randint(2, 500)) if rng.random() < 0.7 else a
@@ -214,13 +229,21 @@ class Maker:
             a = str(int(a) ** 2) if "sqrt" in form else a
             b = str(rng.randint(2, 4)) if "^{b}" in form else b
         result = _calculate(form, Decimal(a), Decimal(b), Decimal(c))
-        comma = rng.random() < 0.15  # 12,345 as people write it
+        comma = rng.random() < 0.15 and "sqrt" not in form  # 12,345 as people write it
         a, b, c = (f"{int(n):,}" if comma and n.isdigit() else n for n in (a, b, c))
-        query = re.sub(r"([-+*/])", r" \1 ", form).format(a=a, b=b, c=c)  # signs stand where words stood
-        wording = rng.choice(ARITHMETIC[form]).format(a=a, b=b, c=c)
-        context = Dialog((*self.start(), Turn("user", self.ask(wording))))
-        reply = rng.choice(ARITHMETIC_REPLIES).format(q=query, v=result)
-        return Researched("arithmetic", context, self.draft(self._number()), (Step(query, result),), reply)
+        if form in ("{a}+{b}", "{a}*{b}") and wording.find("{b}") < wording.find("{a}"):
+            form = f"{{b}}{form[3]}{{a}}"  # in the order in which they were said
+        signs = re.sub(r"([-+*/])", r" \1 ", form).format(a=a, b=b, c=c)
+        question = wording.format(a=a, b=b, c=c)
+        asked = self.ask(question)
+        words = as_written(query_of(question), asked)
+        steps = (Step(signs if told else words, result),)
+        if told and rng.random() < 0.4:
+            nothing = None if rng.random() < 0.6 else self.beside(self.entity(), rng.choice(list(ATTRIBUTES)))
+            steps = (Step(words, nothing), *steps)
+        reply = rng.choice(ARITHMETIC_REPLIES).format(q=signs, v=result)
+        context = Dialog((*self.start(), Turn("user", asked)))
+        return Researched("arithmetic", context, self.draft(self._number()), steps, reply)
 
     def translation(self) -> Researched:
         """A word to be translated; the answer is an invented word, so that it must be read."""
@@ -246,6 +269,12 @@ class Maker:
         """Endless rows of repeated text."""
         while True:
             yield self.repeated()
+
+
+def as_written(query: str, asked: str) -> str:
+    """The stretch of what was asked that the query is, capitals and all."""
+    place = asked.casefold().find(query.casefold())
+    return asked[place : place + len(query)]
 
 
 def _calculate(form: str, a: Decimal, b: Decimal, c: Decimal) -> str:

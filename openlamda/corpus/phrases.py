@@ -61,8 +61,11 @@ GREETERS = [
     "I have a question.", "Sure, go ahead.", "How can I help?", "Thanks, that helped.", "You're welcome.",
 ]  # fmt: skip
 
-ARITHMETIC: dict[str, list[str]] = tomllib.loads((Path(__file__).parent / "sums.toml").read_text(encoding="utf-8"))
-"""form of the query -> wordings."""
+_SUMS = tomllib.loads((Path(__file__).parent / "sums.toml").read_text(encoding="utf-8"))
+PLAIN_SUMS: dict[str, list[str]] = _SUMS["plain"]
+TOLD_SUMS: dict[str, list[str]] = _SUMS["told"]
+"""Form of the sum -> wordings: those that the calculator reads as they are, and those that it does not."""
+SUM_SLOTS: dict[str, list[str]] = _SUMS["slots"]
 ARITHMETIC_REPLIES = ["{q} = {v}", "It is {v}.", "That makes {v}.", "The answer is {v}.", "{v}.", "{q} is {v}."]
 TRANSLATIONS = [
     "{w} in {l}", "how do you say {w} in {l}", "what is {w} in {l}", "translate {w} to {l}", "translate {w} into {l}",

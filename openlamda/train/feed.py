@@ -1,6 +1,7 @@
 """What a run reads: batches of its mixture of tasks, or of token shards, and those that it is only measured by."""
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from openlamda.text.tokenizer import Tokenizer
 from openlamda.train.batches import pack
 from openlamda.train.loss import Batch
 from openlamda.train.recipe import Recipe
-from openlamda.train.tasks import check_taught, mixed, rated_rows, sources
+from openlamda.train.tasks import Beliefs, check_taught, mixed, rated_rows, sources
+from openlamda.train.workers import in_turns
 
+STREAMS = 1009  # between the seeds of two streams of one run; the seed after a run's own is of its validation
 Counted = tuple[Batch, dict[str, int]]  # and the tokens that each task has in it
 
 
@@ -41,6 +44,10 @@ class Feed:
         recipe = self._recipe
         if self._shards:
             return (self._of_shards(step) for step in range(first, recipe.steps))
+        if recipe.feed_workers:
+            made = in_turns(partial(_stream, recipe, self._tokenizer.model, self._names, self._taught()),
+                            recipe.feed_workers, first)  # fmt: skip
+            return islice(made, recipe.steps - first)
         return islice(self._packed(recipe.mixture, recipe.seed), first, recipe.steps)
 
     def copies(self) -> Batch | None:
@@ -63,7 +70,25 @@ class Feed:
         batch = _learned(*self._shards.batch(step, self._recipe.batch_rows, seed=self._recipe.seed))
         return batch, {"shards": int(np.sum(batch.segments > 0))}
 
-    def _packed(self, mixture: dict[str, float], seed: int, held: bool = False) -> Iterator[Counted]:
+    def _taught(self) -> Beliefs:
+        """What the teachers believe of the rows that they teach: found once, not by every worker."""
+        recipe = self._recipe
+        if not recipe.teacher:
+            return {}
+        shares = dict.fromkeys(recipe.teacher, 1 / len(recipe.teacher))
+        made = sources(
+            shares, Path(recipe.data).expanduser(), self._tokenizer, recipe.row_tokens, recipe.seed, self._names,
+            rated=self.rated, taught=recipe.teacher,
+        )  # fmt: skip
+        return {task: [row.beliefs for row in source.rows] for task, source in made.items()}
+
+    def stream(self, number: int, beliefs: Beliefs) -> Iterator[Counted]:
+        """The endless batches of one of several streams of the mixture, each of another seed."""
+        return self._packed(self._recipe.mixture, self._recipe.seed + STREAMS * number, beliefs=beliefs)
+
+    def _packed(
+        self, mixture: dict[str, float], seed: int, held: bool = False, beliefs: Beliefs | None = None
+    ) -> Iterator[Counted]:
         recipe = self._recipe
         folder, alpha = Path(recipe.data).expanduser(), 0 if held else recipe.subword_regularisation
         made = sources(
@@ -78,6 +103,7 @@ class Feed:
             self.rated,
             {task: share for task, share in recipe.teacher.items() if task in mixture},
             held=held,
+            beliefs=beliefs,
         )
         return pack(mixed(made, mixture), recipe.batch_rows, recipe.row_tokens, recipe.rating_weight)
 
@@ -87,3 +113,8 @@ def _learned(tokens: np.ndarray, segments: np.ndarray) -> Batch:
     weights = np.zeros(tokens.shape, np.float32)
     weights[:, 1:] = (segments[:, 1:] > 0) & (segments[:, 1:] == segments[:, :-1])
     return Batch(tokens, segments, weights)
+
+
+def _stream(recipe: Recipe, model: bytes, names: list[str], beliefs: Beliefs, number: int) -> Iterator[Counted]:
+    """As `Feed.stream`, from what a process can be given."""
+    return Feed(recipe, Tokenizer(model), names).stream(number, beliefs)

@@ -63,6 +63,8 @@ class Recipe:
     filtered: str = ""  # a directory of `openlamda filter`, for the task of that name
     ratings: tuple[str, ...] = ()  # ratings files (corpus/ratings.py), for the task of that name and for [judges]
     objectives: str = ""  # the safety objectives that these vote on; empty: those that ship
+    feed_workers: Annotated[int, msgspec.Meta(ge=0)] = 0  # processes that make a mixture's batches; 0: this one. Each
+    # number gives other batches, the same every time
     shards: str = ""  # instead of a mixture: a directory of `openlamda corpus build`, rows of its length
     subword_regularisation: Annotated[float, msgspec.Meta(ge=0, le=1)] = (
         0  # alpha (text/tokenizer.py, `sample`); 0: off

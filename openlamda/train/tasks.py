@@ -24,6 +24,7 @@ from openlamda.text.grammar import Grammar, Sequence, Step
 from openlamda.text.tokenizer import Tokenizer
 from openlamda.train.recipe import Recipe
 
+Beliefs = Mapping[str, list[Mapping[str, float]]]  # task -> for each of its rows, attribute -> P
 Sample = Callable[..., list[int]]  # text and key= -> ids
 
 JUDGES = ("unsafe", "abusive", "grounded", "supported", "sensible", "specific", "interesting")
@@ -245,11 +246,13 @@ def sources(
     taught: Mapping[str, float] | None = None,
     *,
     held: bool = False,
+    beliefs: Beliefs | None = None,
 ) -> dict[str, Source]:
     """A source for each task of the mixture, of rows to train on; `held`: of those to validate by (`rows.split`).
 
     `filtered` is a directory of `openlamda filter`, `rated` what `rated_rows` gives, for the tasks of those names.
     `taught`: of judging tasks, the share of ratings that a teacher gives (corpus/teacher.py); none where held.
+    `beliefs`: what teachers believe of each row of a task; where it is not given, they are trained now.
     Raises UserError for an unknown task, shares that do not sum to 1, missing data, or a tokenizer that has too few
     sentinels.
     """
@@ -292,7 +295,8 @@ def sources(
         share = 0 if held else (taught or {}).get(task, 0)
         if share:
             labelled = [row for row in rows if isinstance(row, Judged)]
-            rows = [replace(row, beliefs=p) for row, p in zip(labelled, teacher.believed(labelled), strict=True)]
+            believed = (beliefs or {}).get(task) or teacher.believed(labelled)
+            rows = [replace(row, beliefs=p) for row, p in zip(labelled, believed, strict=True)]
         # a text that is said again must be the same tokens each time
         made[task] = Source(task, rows, grammar, limit, seed, None if task in SAID_AGAIN else sample, share)
     return made

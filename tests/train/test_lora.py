@@ -67,7 +67,7 @@ def recipe(tmp_path, tokenizer, monkeypatch) -> Recipe:
     (tmp_path / "t.model").write_bytes(tokenizer.model)
     monkeypatch.setitem(loop.PRESETS, "tiny", TINY)
 
-    def sources(mixture, *_, held):
+    def sources(mixture, *_, held, beliefs):
         maker, grammar = Maker(random.Random(held), ["stone", "water", "silver"]), Grammar(tokenizer.encode)
         rows = {"lookup": chains.rows(maker, "lookup"), "copy": maker.repeats()}
         return {task: Source(task, rows[task], grammar, 128, held) for task in mixture}

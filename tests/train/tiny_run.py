@@ -36,7 +36,7 @@ def main() -> None:
     settings = {"start": "tiny", "row_tokens": 128, "log_every": 1, "mixture": {"lookup": 1.0}}
     recipe = msgspec.convert(settings | json.loads(sys.argv[2]), Recipe)
     tokenizer = Tokenizer.load(Path(recipe.tokenizer))
-    sources: Any = lambda mixture, *_, held: {task: source(task, tokenizer, held) for task in mixture}  # noqa: E731
+    sources: Any = lambda mixture, *_, held, beliefs: {task: source(task, tokenizer, held) for task in mixture}  # noqa: E731
     feed.sources = sources
     loop.PRESETS["tiny"] = TINY
     loop.run(recipe, Path(sys.argv[1]), [], lambda values: None)
