@@ -80,9 +80,11 @@ def unanswered(maker: Maker) -> Researched:
     rng = maker.rng
     attribute, entity = rng.choice(list(ATTRIBUTES)), maker.entity()
     kind, questions = ATTRIBUTES[attribute]
-    if rng.random() < 0.35:  # what no entry is about
-        attribute, questions = " ".join(rng.choice(maker.words) for _ in range(rng.choice((1, 1, 2)))), UNHEARD
     wording = rng.choice(GENERIC_QUESTIONS if rng.random() < 0.35 else questions)
+    if (draw := rng.random()) < 0.15:  # what no entry is about
+        attribute, wording = " ".join(rng.choice(maker.words) for _ in range(rng.choice((1, 1, 2)))), rng.choice(UNHEARD)
+    elif draw < 0.4:
+        attribute, kind, wording = maker.invented()
     question = wording.format(e=entity, a=attribute)
     asked = maker.ask(question)
     query = as_written(query_of(question), asked)

@@ -16,6 +16,7 @@ from openlamda.corpus.phrases import (
     FOLLOW_UPS,
     GENERIC_QUESTIONS,
     GREETERS,
+    INVENTED,
     LOOKUP_REPLIES,
     NOT_FOUND,
     OPENERS,
@@ -149,12 +150,27 @@ class Maker:
             return self.rng.choice(self.replies)
         return " ".join(self.rng.choice(self.words) for _ in range(self.rng.randint(1, 8))).capitalize() + "."
 
+    def invented(self) -> tuple[str, str, str]:
+        """An attribute that no entry has, the kind of its values, and a question for it, of {e}."""
+        attribute, kind, questions = self.rng.choice(INVENTED)
+        word = self.rng.choice(self.words)
+        if self.rng.random() < 0.2:
+            word += " " + self.rng.choice(self.words)
+        generic = self.rng.random() < 0.3
+        question = self.rng.choice(GENERIC_QUESTIONS if generic else questions)
+        attribute = attribute.replace("{w}", word)
+        return attribute, kind, question.replace("{a}", attribute).replace("{w}", word)
+
     def beside(self, entity: str, attribute: str) -> str:
         """A result that is not the one asked for: the entity's, of another attribute; or another's, with a word of the
         entity's name.
         """
         rng = self.rng
         other = rng.choice([name for name in ATTRIBUTES if name != attribute])
+        if rng.random() < 0.15:
+            different, kind, _ = self.invented()
+            if not set(different.split()) & set(attribute.split()):
+                return f"{entity} / {different} / {self.value(kind)}"
         if rng.random() < 0.5:
             return f"{entity} / {other} / {self.value(ATTRIBUTES[other][0])}"
         words, stranger = entity.split(), self.entity()
@@ -167,10 +183,13 @@ class Maker:
     def lookup(self) -> Researched:
         """A question about one attribute of one entity, asked of the toolset, answered from the snippet."""
         rng = self.rng
-        attribute = rng.choice(list(ATTRIBUTES))
-        kind, questions = ATTRIBUTES[attribute]
+        if rng.random() < 0.3:
+            attribute, kind, question = self.invented()
+        else:
+            attribute = rng.choice(list(ATTRIBUTES))
+            kind, questions = ATTRIBUTES[attribute]
+            question = rng.choice(GENERIC_QUESTIONS if rng.random() < 0.35 else questions)
         entity, value = self.entity(), self.value(kind)
-        question = rng.choice(GENERIC_QUESTIONS if rng.random() < 0.35 or not questions else questions)
         question = question.format(e=entity, a=attribute)
         asked = self.ask(question)
         query = as_written(query_of(question), asked)

@@ -90,7 +90,7 @@ def test_shares_that_are_no_mixture_are_refused(shares, tokenizer, tmp_path):
         sources(mixture, tmp_path, tokenizer, 256, 0, [])
 
 
-@pytest.mark.parametrize("name", ["nano", "paper", "rater"])
+@pytest.mark.parametrize("name", ["nano", "paper"])
 def test_the_shares_of_the_shipped_recipes_sum_to_one(name, tmp_path):
     path = Path(__file__).parents[2] / "recipes" / f"{name}.toml"
     mixtures = [
