@@ -16,6 +16,10 @@ GENERIC_QUESTIONS = [
     "tell me the {a} of {e}", "do you know the {a} of {e}", "i need the {a} of {e}", "look up the {a} of {e}",
     "can you find the {a} of {e}", "i would like to know the {a} of {e}", "about {e}: what is the {a}",
     "what {a} does {e} have", "which {a} does {e} have", "give me {e}'s {a}", "what was the {a} of {e}",
+    "as far as {e} is concerned, what is the {a}", "{e}: {a}", "for {e}, which {a} is given", "i want {e}'s {a}",
+    "could you look for the {a} of {e}",
+    "concerning {e}, i have to know the {a}", "what would the {a} of {e} be", "{e} has what {a}",
+    "find me the {a} that belongs to {e}", "under {a}, what is put down for {e}",
 ]  # fmt: skip
 FOLLOW_UPS = ["and its {a}", "what about the {a}", "and the {a}", "what is its {a}", "what is the {a}", "its {a}"]
 LOOKUP_REPLIES = [
@@ -35,6 +39,9 @@ UNHEARD = [
     "which {a} is best in {e}", "how often does {e} {a}", "what did {e} {a}", "where does {e} keep its {a}",
     "what colour is the {a} of {e}", "how old is the {a} of {e}", "why is {e} so {a}", "who {a} {e}",
     "what {a} goes with {e}", "when does the {a} of {e} open", "what is {e}'s favourite {a}", "how {a} is {e}",
+    "can {e} {a}", "is {e} a {a} or not", "how do i get from {e} to the {a}", "which {a} would {e} rather have",
+    "what happens to the {a} when {e} is gone", "how much does the {a} of {e} cost", "how heavy is {e}'s {a}",
+    "with what {a} can i compare {e}", "did {e} ever lose the {a}", "who pays for {e}'s {a}",
 ]  # fmt: skip
 """Questions for an {a} that nobody made an entry for."""
 INVENTED: list[tuple[str, str, list[str]]] = [
@@ -42,36 +49,44 @@ INVENTED: list[tuple[str, str, list[str]]] = [
         "how many {w} does {e} have", "how many {w} are there in {e}", "what number of {w} has {e}",
         "{w} of {e}, how many", "the {w} of {e}: how many are they", "how large is the number of {w} in {e}",
         "by how many {w} is {e} known", "how many {w} belong to {e}", "with how many {w} does {e} come",
+        "{e} {w} count", "count up the {w} at {e}", "how many {w} are there to {e}",
     ]),
     ("year of {w}", "year", [
         "in which year was the {w} of {e}", "when was the {w} of {e}", "{w} of {e}: when", "which year had the {w} of {e}",
         "what year brought the {w} of {e}", "when did the {w} of {e} happen", "{e}'s {w}, in what year was it",
         "when did {e} see its {w}", "how long ago was the {w} of {e}", "since when is there a {w} of {e}",
+        "the year when {e} had its {w}", "in {e}'s history, which year is that of the {w}", "{e} {w} date",
     ]),
     ("{w} place", "place", [
         "where is the {w} of {e}", "where did the {w} of {e} happen", "what is the place of {w} of {e}",
         "at which place is {e}'s {w}", "where would i find the {w} of {e}", "{e}'s place of {w}",
+        "{e} {w} where", "in what town is {e}'s {w}", "to see the {w} of {e}, where do i go",
     ]),
     ("first {w}", "year", [
         "when was the first {w} of {e}", "the first {w} of {e}, in what year", "when did {e} have its first {w}",
         "what year saw {e}'s first {w}", "first {w} at {e}: when",
+        "since which year has {e} had {w}", "at {e}, when did {w} begin",
     ]),
     ("greatest {w}", "metres", [
         "how great is the {w} of {e} at most", "what {w} does {e} reach", "what is the largest {w} of {e}",
         "the top {w} of {e}", "what is {e}'s highest {w}", "up to which {w} does {e} go",
+        "how much {w} can {e} get to", "maximum {w}, {e}",
     ]),
     ("{w}", "person", [
         "who is the {w} of {e}", "whose is the {w} of {e}", "by whom is the {w} of {e}", "who made the {w} of {e}",
         "whom does {e} thank for its {w}", "which person is {e}'s {w}", "who stands behind the {w} of {e}",
+        "{e} {w} name", "could you say who {e} has as {w}", "the one who is {w} at {e}",
     ]),
     ("{w}", "word", [
         "what kind of {w} has {e}", "which {w} is {e}'s", "in which {w} is {e}", "the {w} in {e}, what is it",
         "if i go to {e}, what {w} is there", "what {w} would i find in {e}", "what do they use as {w} in {e}",
         "what is the {w} of {e} called", "name the {w} of {e}", "for which {w} is {e} there", "{e}: {w}",
+        "{e} is of what {w}", "with what {w} does {e} come",
     ]),
     ("main {w}", "name", [
         "what is the most important {w} of {e}", "which {w} comes first in {e}", "what {w} does {e} have above all",
         "which is the chief {w} of {e}", "{e}'s main {w}", "name the biggest {w} in {e}",
+        "of every {w} in {e}, which one matters most", "what is {e}'s leading {w}",
     ]),
 ]  # fmt: skip
 """Attributes that no entry has, with a {w} of any kind, the kind of their values, and questions for them: what is asked
