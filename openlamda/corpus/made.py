@@ -134,10 +134,22 @@ class Maker:
         return question + self.rng.choice(("?", "?", "?", "", ".", "??", " please?"))
 
     def start(self) -> tuple[Turn, ...]:
-        """Turns before the question: sometimes a little talk."""
-        if self.rng.random() < 0.85:
+        """Turns before the question: sometimes a little talk, or another question and its answer."""
+        rng, draw = self.rng, self.rng.random()
+        if draw < 0.65:
             return ()
-        return (Turn("user", self.rng.choice(GREETERS)), Turn("agent", self.rng.choice(GREETERS)))
+        if draw < 0.75:
+            return (Turn("user", rng.choice(GREETERS)), Turn("agent", rng.choice(GREETERS)))
+        turns: tuple[Turn, ...] = ()
+        for _ in range(rng.choice((1, 1, 2))):
+            attribute = rng.choice(list(ATTRIBUTES))
+            kind, questions = ATTRIBUTES[attribute]
+            entity, value = self.entity(), self.value(kind)
+            asked = self.ask(rng.choice(questions).format(e=entity, a=attribute))
+            answer = rng.choice(LOOKUP_REPLIES).format(e=entity, a=attribute, v=value, k="")
+            answer = rng.choice(NOT_FOUND) if rng.random() < 0.15 else answer[0].upper() + answer[1:]
+            turns += (Turn("user", asked), Turn("agent", answer))
+        return turns
 
     def draft(self, value: str) -> str:
         """What is said before anything was looked up; now and then `value`, which is wrong."""
