@@ -259,6 +259,8 @@ class Maker:
             a = str(rng.randint(1, 100)) if "%" in form else str(rng.randint(2, 40))
             a = str(int(a) ** 2) if "sqrt" in form else a
             b = str(rng.randint(2, 4)) if "^{b}" in form else b
+        if form in ("{a}-{b}", "{a}/{b}") and re.fullmatch(r"\d{1,2}\.\d", a) and re.fullmatch(r"\d{4}(\.\d)?", b):
+            b = b[:3]  # 41.3/4412 may be a date, which the calculator leaves alone
         result = _calculate(form, Decimal(a), Decimal(b), Decimal(c))
         comma = rng.random() < 0.15 and "sqrt" not in form  # 12,345 as people write it
         a, b, c = (f"{int(n):,}" if comma and n.isdigit() else n for n in (a, b, c))
