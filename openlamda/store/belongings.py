@@ -44,8 +44,11 @@ class Belongings(Part):
         that have ended, and users of before then who have nothing left.
         """
         counts: Counter[str] = Counter()
-        while (found := self._database.retry(lambda c: _purge_conversations(c, older_than)))["conversations"]:
+        while True:
+            found = self._database.retry(lambda c: _purge_conversations(c, older_than))
             counts.update(found)
+            if not found["conversations"]:
+                break
         counts.update(self._database.retry(lambda c: _purge_rest(c, older_than)))
         self._database.retry(
             lambda c: note(c, actor or "retention", "purge", "", {"before": older_than.isoformat(), **counts})
@@ -89,7 +92,7 @@ def _who(connection: sa.Connection, user_id: str) -> set[str]:
     return {user_id, *(name for names in found for name in names)}
 
 
-def _metered(user_id: str) -> sa.Select[Any]:
+def _metered(user_id: str) -> sa.CompoundSelect[Any]:
     """Whose usage is a user's: that under the user's own id and under those of keys."""
     return (
         sa.select(t.users.c.id)

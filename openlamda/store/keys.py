@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from openlamda.errors import UserError
 from openlamda.store import tables as t
+from openlamda.store.audit import note
 from openlamda.store.part import Part, hashed
 from openlamda.store.records import SCOPES, Allowed, Key, KeyLimits, new_id, utc_now
 
@@ -27,8 +28,12 @@ class Keys(Part):
         scopes: frozenset[str],
         limits: KeyLimits,
         expires: datetime | None = None,
+        actor: str = "",
     ) -> tuple[Key, str]:
-        """A new key and its secret, which cannot be had again. Raises UserError for a scope or a limit that is none."""
+        """A new key and its secret, which cannot be had again; the audit log has a line of it.
+
+        Raises UserError for a scope or a limit that is none, NotFound where there is no such user.
+        """
         if unknown := sorted(scopes - set(SCOPES)):
             raise UserError(f"scope {unknown[0]!r}, expected one of {', '.join(SCOPES)}")
         if not scopes:
@@ -43,6 +48,7 @@ class Keys(Part):
         def insert(connection: sa.Connection) -> None:
             self._demand_user(connection, user_id)
             connection.execute(sa.insert(t.keys).values(row))
+            note(connection, actor or user_id, "new_key", key.id, {"scopes": sorted(scopes), **vars(limits)})
 
         self._database.retry(insert)
         return key, secret
@@ -65,11 +71,17 @@ class Keys(Part):
         with self._database.read() as connection:
             return [_key(row) for row in connection.execute(sa.select(t.keys).order_by(t.keys.c.created, t.keys.c.id))]
 
-    def revoke_key(self, key_id: str) -> bool:
-        """Whether there is such a key; from now on it opens nothing."""
-        at = sa.func.coalesce(t.keys.c.revoked, sa.bindparam("at", utc_now(), t.Moment()))
-        change = sa.update(t.keys).where(t.keys.c.id == key_id).values(revoked=at)
-        return self._database.retry(lambda c: c.execute(change).rowcount) > 0
+    def revoke_key(self, key_id: str, actor: str = "") -> bool:
+        """Whether there was such a key that could still open something; from now on it opens nothing."""
+        change = sa.update(t.keys).where(t.keys.c.id == key_id, t.keys.c.revoked.is_(None)).values(revoked=utc_now())
+
+        def revoke(connection: sa.Connection) -> bool:
+            changed = connection.execute(change).rowcount > 0
+            if changed:
+                note(connection, actor, "revoke_key", key_id, {})
+            return changed
+
+        return self._database.retry(revoke)
 
     def allowed(self, key_id: str, limits: KeyLimits, now: datetime | None = None, tokens: int = 0) -> Allowed:
         """Whether a request may run, which is counted then.

@@ -39,7 +39,12 @@ def open_store(url: str) -> "Store":
 
 
 def default_url() -> str:
-    """Where the store is if nobody says: a file in the user's folder of data."""
+    """Where the store is if nobody says: what OPENLAMDA_STORE names, else a file in the user's folder of data.
+
+    The variable keeps a password out of the list of processes.
+    """
+    if named := os.environ.get("OPENLAMDA_STORE"):
+        return named
     if sys.platform == "win32":
         folder = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     elif sys.platform == "darwin":

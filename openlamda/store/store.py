@@ -21,6 +21,11 @@ class Store(Users, Keys, Conversations, Opinions, RatingRows, Audit, Belongings)
         """What people are told of where it is: never a password."""
         return self._database.shown
 
+    def version(self) -> str:
+        """The version of its tables: the name of the newest migration."""
+        with self._database.read() as connection:
+            return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one()
+
     def ping(self) -> None:
         """Returns where the database answers; raises StoreUnavailable where it does not."""
         with self._database.read() as connection:
