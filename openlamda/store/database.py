@@ -84,7 +84,7 @@ class Database:
             if getattr(error.orig, "sqlstate", None) in _CLASHES:
                 raise _Clash(f"{self.shown}: transactions clashed") from None
             if isinstance(error, (exc.OperationalError, exc.InterfaceError)) or error.connection_invalidated:
-                raise StoreUnavailable(f"{self.shown} does not answer ({_reason(error)})") from None
+                raise unavailable(self.shown, error) from None
             raise
 
 
@@ -100,9 +100,10 @@ def shown(url: sa.URL) -> str:
     return f"the store postgresql://{url.host or ''}{port}/{url.database or ''}"
 
 
-def _reason(error: exc.DBAPIError) -> str:
-    """A word on what happened: SQLite's own one, which holds no values, or the kind of PostgreSQL's error."""
-    return getattr(error.orig, "sqlite_errorname", None) or type(error.orig).__name__
+def unavailable(shown: str, error: exc.DBAPIError) -> StoreUnavailable:
+    """With SQLite's word for what happened or the kind of PostgreSQL's error, never with values."""
+    reason = getattr(error.orig, "sqlite_errorname", None) or type(error.orig).__name__
+    return StoreUnavailable(f"{shown} does not answer ({reason})")
 
 
 def _json(value: Any) -> str:

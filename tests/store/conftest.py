@@ -15,6 +15,7 @@ import pytest
 from openlamda.store import open_store
 from openlamda.store.records import KeptReply
 from openlamda.store.store import Store
+from openlamda.store.tables import metadata
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Server:
         return self.url(database)
 
     def start(self) -> None:
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''"
+        options += " -c fsync=off -c full_page_writes=off"  # these tests stop servers, not machines
         log = str(self.folder / "log")
         self.run("pg_ctl", "-D", str(self.folder / "data"), "-l", log, "-o", options, "-w", "-t", "60", "start")
 
@@ -90,12 +92,32 @@ def postgresql() -> Iterator[Server]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database of each kind."""
+def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database of each kind in which there is nothing yet."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'store.db'}"
     server: Server = request.getfixturevalue("postgresql")
     return server.create(f"test_{os.urandom(8).hex()}")
+
+
+@pytest.fixture(scope="session")
+def emptied(postgresql: Server) -> str:
+    """The URL of a database with the tables in it."""
+    url = postgresql.create("emptied")
+    open_store(url).close()
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a store of each kind with empty tables."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.db'}"
+    emptied: str = request.getfixturevalue("emptied")
+    names = ", ".join(table.name for table in metadata.sorted_tables if table.name != "facts")
+    with psycopg.connect(emptied) as connection:
+        connection.execute(f"TRUNCATE {names}".encode())
+    return emptied
 
 
 @pytest.fixture

@@ -80,14 +80,16 @@ def test_retention_takes_what_is_old_and_who_has_nothing_left(store, kept):
     gone = store.new_user()
     store.new_session(gone.id, timedelta(seconds=-10))
     half = store.keep_exchange(None, None, "old", kept(), "a", user_id=old.id)
+    named = store.new_user("everybody without a key")
     now = utc_now()
-    kept_user = store.new_user()
+    new = store.new_user()
     store.keep_exchange(half.conversation_id, half.message_id, "new", kept(), "c", user_id=old.id)
     counts = store.purge(now)
     assert counts["conversations"] == 2 and counts["replies"] == 2 and counts["messages"] == 4
     assert counts["users"] == 1 and counts["sessions"] == 1
     assert [talk.id for talk in store.conversations(old.id)] == [half.conversation_id]
-    assert store.user(gone.id) is None and store.user(kept_user.id) == kept_user and store.user(old.id) == old
+    assert store.user(named.id) == named
+    assert store.user(gone.id) is None and store.user(new.id) == new and store.user(old.id) == old
     assert store.audit_log(1)[0].action == "purge"
     assert store.purge(now)["conversations"] == 0
 
