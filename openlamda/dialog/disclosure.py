@@ -59,9 +59,8 @@ _QUESTIONS = (
     r"|maschine|roboter|bot|chatbot|ki|computer|programm|person|künstliche intelligenz)\b",
     r"\b(?:spreche|rede|schreibe|chatte) ich (?:\w+ ){0,2}?mit (?:einem |einer )?(?:echten |richtigen )?(?:menschen?"
     r"|maschine|roboter|bot|chatbot|ki|computer|programm|person)\b",
-    r"\b(?:es tu|tu es|êtes vous|vous êtes|est ce que (?:tu es|vous êtes)) (?:\w+ )?(?:un |une )?(?:vraie? )?(?:humaine?"
-    r"|être humain"
-    r"|robot|bot|chatbot|machine|ia|ordinateur|programme|personne|intelligence artificielle)\b",
+    r"\b(?:es tu|tu es|êtes vous|vous êtes|est ce que (?:tu es|vous êtes)) (?:\w+ )?(?:un |une )?(?:vraie? )?(?:"
+    r"humaine?|être humain|robot|bot|chatbot|machine|ia|ordinateur|programme|personne|intelligence artificielle)\b",
     r"\b(?:eres|es usted|sois) (?:\w+ )?(?:un |una )?(?:humano|humana|ser humano|persona|robot|bot|chatbot|máquina|ia"
     r"|ordenador|computadora|programa|inteligencia artificial)\b",
 )

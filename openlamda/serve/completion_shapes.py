@@ -25,7 +25,7 @@ Tokens = Annotated[list[Token], Meta(min_length=1, max_length=16384)]
 
 
 class CompletionRequest(Struct, kw_only=True):
-    """Text or token ids that the model goes on with, unjudged. In ids control symbols may stand; text never forms one."""
+    """Text or token ids that the model goes on with, unjudged. Ids may be control symbols; text never forms one."""
 
     prompt: (
         Prompt | Annotated[list[Prompt | Token | Tokens], Meta(min_length=1, max_length=16384)]
