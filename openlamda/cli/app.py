@@ -19,6 +19,7 @@ error names, 130 interrupted.
 
 app = App(name="openlamda", help=HELP)
 app.command("openlamda.cli.chat:chat", name="chat")
+app.command("openlamda.cli.serve:serve", name="serve")
 app.command("openlamda.cli.index:index", name="index")
 app.command("openlamda.cli.judge:judge", name="judge")
 app.command("openlamda.cli.filter:filter", name="filter")

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, replace
 
-from openlamda.dialog import citations, judge, rank
+from openlamda.dialog import citations, disclosure, judge, rank, telling
 from openlamda.dialog.research import research
 from openlamda.dialog.roles import Role, pin
 from openlamda.dialog.support import claims
+from openlamda.dialog.telling import Tell
 from openlamda.dialog.trace import Considered, Trace
 from openlamda.engine.base import BLENDERBOT, Candidate, LanguageModel, Sampling, Tokens
 from openlamda.errors import UserError
@@ -51,11 +52,10 @@ class Lamda:
     ):
         self.model = model
         self.tokenizer = tokenizer
-        self.toolset = toolset
         self.judges = judges or judge.Judges()
-        self.role = role or Role()
+        self._toolset, self.max_queries = toolset, max_queries
+        self._take(role or Role())
         self.num_candidates = num_candidates
-        self.max_queries = max_queries
         self.window = window  # tokens of context: role and dialog
         self.grammar = Grammar(tokenizer.encode)
         self._prompt = self.grammar.generate
@@ -78,29 +78,37 @@ class Lamda:
         # what was looked up stands in the prefix, is to be repeated, and may be short
         self.final_sampling = replace(self.final_sampling, **BLENDERBOT | {"min_tokens": 0, "context_block_ngram": 0})
 
-    def reply(self, dialog: Dialog, *, seed: int = 0) -> Reply:
+    def reply(self, dialog: Dialog, *, seed: int = 0, tell: Tell = telling.nobody) -> Reply:
         """The best safe candidate with its sources. The same dialog, seed and tools give the same reply.
 
-        Raises UserError where the dialog does not end with something that a user said.
+        `tell` is called at each stage (dialog/telling.py). Asked whether it is a machine, the agent says that it is,
+        whatever its role. Raises UserError where the dialog does not end with something that a user said.
         """
         if not dialog.turns or dialog.turns[-1].author != "user":
             raise UserError("dialog: the last turn is not the user's, expected a user turn to reply to")
         if not dialog.turns[-1].text.strip():
             raise UserError("dialog: the last turn is empty, expected some text")
         trace = Trace(seed)
+        if disclosure.asks(dialog.turns[-1].text):
+            trace.rule = "disclosure"
+            return Reply(disclosure.answer(self.role.name), (), "stop", True, trace)
         context = self.fit(citations.without_marks(dialog))
 
+        tell(telling.drafting(self.num_candidates))
         draft = self._choose("draft", context, self._prompt(context).tokens, trace)
+        tell(telling.judged(trace.rounds["draft"]))
         if draft is None:
             return Reply(self.role.safe_reply, (), "safe_reply", True, trace)
         with _timed(trace, "research"):
             steps, results = research(
-                self.model, self.tokenizer, self.toolset, context, draft.text, trace, self.max_queries
+                self.model, self.tokenizer, self.toolset, context, draft.text, trace, self.max_queries, tell
             )
         final = draft
         if steps:
+            tell(telling.answering(self.num_candidates))
             prompt = self.grammar.research(context, draft.text, steps, answer=True).tokens
             final = self._choose("final", context, prompt, trace, results)
+            tell(telling.judged(trace.rounds["final"]))
         if final is None:
             return Reply(self.role.safe_reply, (), "safe_reply", True, trace)
         text = citations.cite(final.text, results)
@@ -115,13 +123,35 @@ class Lamda:
         other.model = model
         return other
 
+    def playing(self, role: Role) -> "Lamda":
+        """The same agent in another role. Raises UserError for tools or thresholds of its that are not there."""
+        other = copy(self)
+        other._take(role)
+        return other
+
+    def _take(self, role: Role) -> None:
+        names = [tool.name for tool in self._toolset.tools]
+        for name in role.tools or ():
+            if name not in names:
+                raise UserError(f"role {role.name!r}: tool {name!r}, expected some of {', '.join(names) or 'none'}")
+        known = [judge.score_name(attribute) for attribute in self.judges.attributes]
+        for name in role.thresholds:
+            if known and name not in known:
+                raise UserError(f"role {role.name!r}: threshold {name!r}, expected one of {', '.join(known)}")
+        self.role = role
+        self.toolset = self._toolset if role.tools is None else self._toolset.only(role.tools)
+
     def fit(self, dialog: Dialog) -> Dialog:
         """The role and as much of the dialog's end as the model's window takes."""
         return pin(self.role, dialog, lambda d: len(self.grammar.context(d).tokens), self.window)
 
+    def fit_role(self) -> None:
+        """Raises UserError where the role leaves a dialog too little room."""
+        self.fit(Dialog())
+
     def _given(self, context: Dialog) -> list[str]:
         """What a reply may repeat without a source. The agent's own earlier words are none: they may be wrong."""
-        return [*(turn.text for turn in self.role.pinned), context.turns[-1].text]
+        return [*(turn.text for turn in self.role.preface), context.turns[-1].text]
 
     def _choose(
         self, name: str, context: Dialog, prompt: Tokens, trace: Trace, results: Sequence[Result] | None = None
@@ -138,12 +168,15 @@ class Lamda:
             for text, candidate, scores in zip(texts, drawn, judged, strict=True)
         ]
         trace.rounds[name] = considered
-        thresholds = self.judges.thresholds | ({} if self.role.safe is None else {"safe": self.role.safe})
+        wanted = self.role.wanted
+        thresholds = self.judges.thresholds | wanted
         for candidate in considered:
             if not citations.cite(candidate.text, ()):
                 candidate.dropped = "empty"
             elif not rank.is_safe(candidate.scores, thresholds):
                 candidate.dropped = "unsafe"
+            elif lacking := rank.lacking(candidate.scores, wanted):
+                candidate.dropped = f"not {lacking} enough"
         left = [i for i, candidate in enumerate(considered) if candidate.dropped is None]
         if not left:
             return None
