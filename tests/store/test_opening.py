@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import exc
 
 from openlamda.errors import UserError
 from openlamda.store import StoreUnavailable, default_url, open_store, opening
@@ -54,7 +55,7 @@ def test_a_newer_store_is_refused(fresh):
 def test_a_migration_that_fails_leaves_nothing_behind(fresh, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr("secrets.token_hex", lambda _: None)  # no salt: the last statement breaks
-        with pytest.raises(sa.exc.IntegrityError):
+        with pytest.raises(exc.IntegrityError):
             open_store(fresh)
     store = open_store(fresh)
     assert store.pseudonym("user_1")

@@ -84,7 +84,9 @@ def test_a_restart_under_load_loses_nothing_and_doubles_nothing(postgresql, kept
     for thread in threads:
         thread.join()
     assert refused and len(acknowledged) > before
-    assert all(store.kept(user.id, request).reply_id == reply for request, reply in acknowledged)
+    for request, reply in acknowledged:
+        kept_where = store.kept(user.id, request)
+        assert kept_where is not None and kept_where.reply_id == reply
     assert len(store.conversations(user.id, limit=100_000)) == len(acknowledged)
     store.close()
 
