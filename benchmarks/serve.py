@@ -61,6 +61,7 @@ class Seen:
     talks: list[tuple[str, str]] = field(default_factory=list)
     memory: list[tuple[float, float]] = field(default_factory=list)
     outages: list[dict[str, float]] = field(default_factory=list)
+    took: float = 0.0
 
 
 @dataclass
@@ -228,6 +229,7 @@ async def crowd(arguments: argparse.Namespace, server: Running, database: Any) -
         beside.append(asyncio.create_task(disturb(arguments.stop_postgres, arguments.seconds, *stop, seen)))
     chatters = [asyncio.create_task(chatter(number, url, seen, until)) for number in range(arguments.chats)]
     done, late = await asyncio.wait(chatters, timeout=arguments.seconds + PATIENCE)
+    seen.took = time.monotonic() - begun
     for task in (*late, *beside):
         task.cancel()
     for task in done:
@@ -274,10 +276,10 @@ def report(arguments: argparse.Namespace, seen: Seen, compared: dict[str, int]) 
     faults = Counter({name: count for name, count in seen.errors.items() if count and name not in meant})
     return {
         "chats": arguments.chats,
-        "seconds": arguments.seconds,
+        "seconds": round(seen.took),
         "store": "PostgreSQL" if arguments.postgresql else "SQLite",
         "replies": len(seen.done),
-        "replies a second": round(len(seen.done) / arguments.seconds, 2),
+        "replies a second": round(len(seen.done) / seen.took, 2),
         "seconds to (p50, p95)": times,
         "deliberate": dict(seen.deliberate),
         "broken off by kills": {name: count for name, count in seen.errors.items() if name in meant},

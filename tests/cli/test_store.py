@@ -94,4 +94,8 @@ def test_one_users_data_go_out_and_away(run, place, tmp_path):
 )
 def test_mistakes_with_a_store_are_named(run, place, arguments, message):
     done = run(*arguments, store=place, code=2)
+    if arguments[:2] == ("keys", "new"):
+        store = open_store(place)
+        assert store.users() == []  # nobody was made on the way
+        store.close()
     assert message in done.err and "s3cret" not in done.err and len(done.err.splitlines()) == 1

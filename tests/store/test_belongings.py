@@ -1,4 +1,7 @@
+import contextlib
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -73,6 +76,30 @@ def test_nothing_of_a_deleted_user_is_left_but_a_line_without_content(url, kept,
     store.close()
     for path in tmp_path.glob("store.db*"):  # in SQLite's files neither, free pages and log included
         assert b"quokka" not in path.read_bytes()
+
+
+def test_a_user_who_is_deleted_while_talking_leaves_nothing(url, kept):
+    stores = [open_store(url), open_store(url)]
+    user = stores[0].new_user("quokka")
+    talk = stores[0].new_conversation(user.id, "lamda")
+
+    def talks(worker: int) -> int:
+        with contextlib.suppress(NotFound):
+            for number in range(10_000):
+                place = talk.id if worker % 2 else None
+                stores[worker % 2].keep_exchange(place, None, "hi", kept(), f"{worker}/{number}", user_id=user.id)
+        return number
+
+    with ThreadPoolExecutor(4) as pool:
+        written = [pool.submit(talks, worker) for worker in range(4)]
+        while len(stores[0].conversations(user.id, limit=20)) < 20:
+            time.sleep(0.01)
+        counts = stores[0].delete_user(user.id)
+        assert all(worker.result() > 0 for worker in written)  # each came to its end with NotFound
+    assert counts["replies"] * 2 == counts["messages"] > 40
+    assert everything(url).count(user.id) == 2  # who deleted whom
+    for store in stores:
+        store.close()
 
 
 def test_retention_takes_what_is_old_and_who_has_nothing_left(store, kept):
