@@ -84,6 +84,10 @@ class Lamda:
         `tell` is called at each stage (dialog/telling.py). Asked whether it is a machine, the agent says that it is,
         whatever its role. Raises UserError where the dialog does not end with something that a user said.
         """
+        return self.replies(dialog, 1, seed=seed, tell=tell)[0]
+
+    def replies(self, dialog: Dialog, count: int, *, seed: int = 0, tell: Tell = telling.nobody) -> list[Reply]:
+        """As `reply`, the `count` best safe candidates that differ, the best first, and fewer where there are fewer."""
         if not dialog.turns or dialog.turns[-1].author != "user":
             raise UserError("dialog: the last turn is not the user's, expected a user turn to reply to")
         if not dialog.turns[-1].text.strip():
@@ -91,30 +95,37 @@ class Lamda:
         trace = Trace(seed)
         if disclosure.asks(dialog.turns[-1].text):
             trace.rule = "disclosure"
-            return Reply(disclosure.answer(self.role.name), (), "stop", True, trace)
+            return [Reply(disclosure.answer(self.role.name), (), "stop", True, trace)]
         context = self.fit(citations.without_marks(dialog))
 
         tell(telling.drafting(self.num_candidates))
-        draft = self._choose("draft", context, self._prompt(context).tokens, trace)
+        drafts = self._choose("draft", context, self._prompt(context).tokens, trace)
         tell(telling.judged(trace.rounds["draft"]))
-        if draft is None:
-            return Reply(self.role.safe_reply, (), "safe_reply", True, trace)
+        if not drafts:
+            return [Reply(self.role.safe_reply, (), "safe_reply", True, trace)]
+        draft = drafts[0]
         with _timed(trace, "research"):
             steps, results = research(
                 self.model, self.tokenizer, self.toolset, context, draft.text, trace, self.max_queries, tell
             )
-        final = draft
+        finals = drafts
         if steps:
             tell(telling.answering(self.num_candidates))
             prompt = self.grammar.research(context, draft.text, steps, answer=True).tokens
-            final = self._choose("final", context, prompt, trace, results)
+            finals = self._choose("final", context, prompt, trace, results)
             tell(telling.judged(trace.rounds["final"]))
-        if final is None:
-            return Reply(self.role.safe_reply, (), "safe_reply", True, trace)
-        text = citations.cite(final.text, results)
+        if not finals:
+            return [Reply(self.role.safe_reply, (), "safe_reply", True, trace)]
+        return [
+            self._said(chosen, context, results, trace if chosen is finals[0] else trace.had_it_chosen(chosen.place))
+            for chosen in finals[:count]
+        ]
+
+    def _said(self, chosen: "_Chosen", context: Dialog, results: Sequence[Result], trace: Trace) -> Reply:
+        text = citations.cite(chosen.text, results)
         trace.claims = claims(text, results, self._given(context))
         sources = citations.sources(text, results, trace.claims)
-        reason = "stop" if final.finished else "length"
+        reason = "stop" if chosen.finished else "length"
         return Reply(text, sources, reason, not any(claim.failed for claim in trace.claims), trace)
 
     def over(self, model: LanguageModel) -> "Lamda":
@@ -155,8 +166,8 @@ class Lamda:
 
     def _choose(
         self, name: str, context: Dialog, prompt: Tokens, trace: Trace, results: Sequence[Result] | None = None
-    ) -> "_Chosen | None":
-        """Draw candidates, judge them, drop what may not be said, and take the best; None where nothing is left."""
+    ) -> list["_Chosen"]:
+        """Draw candidates, judge them, drop what may not be said; of those left each text once, the best first."""
         sampling = self.draft_sampling if results is None else self.final_sampling
         with _timed(trace, f"{name}: sample"):
             drawn = self.model.sample(prompt, self.num_candidates, sampling, trace.seed * 2 + (name == "final"))
@@ -179,7 +190,7 @@ class Lamda:
                 candidate.dropped = f"not {lacking} enough"
         left = [i for i, candidate in enumerate(considered) if candidate.dropped is None]
         if not left:
-            return None
+            return []
         if results is not None:
             failed = {i: self._failed(texts[i], results, context) for i in left}
             supported = [i for i in left if not failed[i]]
@@ -192,9 +203,10 @@ class Lamda:
                 return rank.quality(considered[i].scores)
             return rank.likelihood(drawn[i].logprob, len(drawn[i].tokens) + drawn[i].finished)
 
-        best = max(left, key=worth)
-        considered[best].chosen = True
-        return _Chosen(texts[best], drawn[best].finished)
+        left.sort(key=worth, reverse=True)  # of equals the first stays the first
+        considered[left[0]].chosen = True
+        once = {text: i for i in reversed(left) if (text := texts[i])}
+        return [_Chosen(texts[i], drawn[i].finished, i) for i in left if once[texts[i]] == i]
 
     def _failed(self, text: str, results: Sequence[Result], context: Dialog) -> str | None:
         """What a candidate states without support, in one line."""
@@ -215,6 +227,7 @@ class Lamda:
 class _Chosen:
     text: str
     finished: bool
+    place: int  # among the candidates of its round
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """How a reply came to be: every candidate, query and second, for people and for JSON."""
 
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rich.console import Group
@@ -60,6 +60,12 @@ class Trace:
     claims: list[Claim] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
     rule: str | None = None
+
+    def had_it_chosen(self, place: int) -> "Trace":
+        """The same, of a reply that was another candidate of the last round."""
+        name, candidates = next(reversed(self.rounds.items()))
+        others = [replace(candidate, chosen=i == place) for i, candidate in enumerate(candidates)]
+        return replace(self, rounds=self.rounds | {name: others}, claims=[])
 
     def to_json(self) -> dict[str, Any]:
         """Plain values: candidates of the last round and of every round, research, calls, claims, timings, seed."""

@@ -96,9 +96,9 @@ class Agents:
                 role = _read(name, path)
                 self._lamda.playing(role).fit_role()
             except (UserError, OSError) as error:
-                if strict:
-                    raise UserError(str(error)) from None
-                log.error("a role file is broken, the role stays as it was", extra={"role": name, "error": str(error)})
+                if strict and path.parent != SHIPPED:  # one that ships may want tools that this server has not
+                    raise UserError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
+                log.error("a role cannot be used, it stays as it was", extra={"role": name, "error": str(error)})
                 continue
             if self._roles.get(name) != role:
                 self._roles[name] = role

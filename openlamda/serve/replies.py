@@ -70,7 +70,9 @@ def lamda_for(question: Question) -> Lamda:
 
 
 def job(question: Question) -> Callable[[Limits, Tell], list[Answer]]:
-    """What a worker does for a question: an answer for each choice, each with a seed of its own."""
+    """What a worker does for a question: an answer for each choice. Those are the best candidates that differ; where
+    there are too few, the best one stands for the rest.
+    """
     if not question.dialog.turns or question.dialog.turns[-1].author != "user":
         raise ApiError(400, "the last message is not a user's, expected one to reply to", param="messages")
     if not question.dialog.turns[-1].text.strip():
@@ -80,11 +82,17 @@ def job(question: Question) -> Callable[[Limits, Tell], list[Answer]]:
     def work(limits: Limits, tell: Tell) -> list[Answer]:
         agent = lamda.over(within(lamda.model, limits))
         context = len(agent.grammar.context(agent.fit(question.dialog)).tokens)
-        answers = []
-        for choice in range(question.choices):
+        found: dict[str, Reply] = {}
+        for run in range(question.choices):  # where a run has too few that differ, another seed may have more
             limits.check()
-            seed = (question.seed + choice * SEEDS) % 2**31
-            reply = cut(agent.reply(question.dialog, seed=seed, tell=tell), question.stop)
+            seed = (question.seed + run * SEEDS) % 2**31
+            for reply in agent.replies(question.dialog, question.choices - len(found), seed=seed, tell=tell):
+                found.setdefault(reply.text, cut(reply, question.stop))
+            if len(found) >= question.choices or (run and len(found) == 1):
+                break
+        best = list(found.values())
+        answers = []
+        for reply in (best + best[:1] * question.choices)[: question.choices]:
             said = len(agent.tokenizer.encode(reply.text))
             answers.append(
                 Answer(reply, {"prompt_tokens": context, "completion_tokens": said, "total_tokens": context + said})

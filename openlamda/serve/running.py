@@ -8,6 +8,7 @@ import asyncio
 import logging
 import signal
 import socket
+import threading
 import time
 from types import FrameType
 from typing import Any
@@ -72,7 +73,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn's, and from then on SIGHUP is listened to."""
         await super().startup(sockets)
-        if hasattr(signal, "SIGHUP"):
+        if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread():
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -119,10 +120,9 @@ def listen(host: str, port: int) -> socket.socket:
     return found
 
 
-def run(app: Starlette, listening: socket.socket) -> None:
-    """Serve until a signal says stop."""
-    parts: Parts = app.state.parts
-    config = uvicorn.Config(
+def config_of(parts: Parts, app: Starlette) -> uvicorn.Config:
+    """How uvicorn runs the application."""
+    return uvicorn.Config(
         app,
         http=Prompt,
         ws="none",
@@ -135,4 +135,9 @@ def run(app: Starlette, listening: socket.socket) -> None:
         limit_concurrency=CONNECTIONS,
         h11_max_incomplete_event_size=parts.settings.max_header,
     )
-    Server(config, parts).run(sockets=[listening])
+
+
+def run(app: Starlette, listening: socket.socket) -> None:
+    """Serve until a signal says stop."""
+    parts: Parts = app.state.parts
+    Server(config_of(parts, app), parts).run(sockets=[listening])
