@@ -61,7 +61,8 @@ class Seen:
     talks: list[tuple[str, str]] = field(default_factory=list)
     memory: list[tuple[float, float]] = field(default_factory=list)
     outages: list[dict[str, float]] = field(default_factory=list)
-    took: float = 0.0
+    begun: float = field(default_factory=time.monotonic)
+    took: float = 0.0  # until the last reply
 
 
 @dataclass
@@ -160,6 +161,7 @@ async def exchange(client: httpx2.AsyncClient, seen: Seen, user: str, talk: str,
                         reply = value["reply"]
                         seen.done.append({"user": user, "talk": talk, "said": request["text"], **reply})
                         seen.whole.append(first["done"])
+                        seen.took = time.monotonic() - seen.begun
                         seen.text.append(first.get("text", first["done"]))
                         if "stage" in first:
                             seen.stage.append(first["stage"])
@@ -193,11 +195,11 @@ async def broken(seen: Seen, error: Exception | None) -> None:
     await asyncio.sleep(0.5)
 
 
-async def watch(server: Running, seen: Seen, begun: float) -> None:
+async def watch(server: Running, seen: Seen) -> None:
     """Looks at the memory every few seconds."""
     while True:
         with contextlib.suppress(OSError):
-            seen.memory.append((time.monotonic() - begun, server.memory()))
+            seen.memory.append((time.monotonic() - seen.begun, server.memory()))
         await asyncio.sleep(5)
 
 
@@ -218,9 +220,9 @@ async def disturb(times: int, seconds: float, stop: Any, start: Any, seen: Seen)
 
 async def crowd(arguments: argparse.Namespace, server: Running, database: Any) -> Seen:
     """All chatters, and what disturbs them."""
-    seen, begun = Seen(), time.monotonic()
-    url, until = f"http://127.0.0.1:{server.port}", begun + arguments.seconds
-    beside = [asyncio.create_task(watch(server, seen, begun))]
+    seen = Seen()
+    url, until = f"http://127.0.0.1:{server.port}", seen.begun + arguments.seconds
+    beside = [asyncio.create_task(watch(server, seen))]
     if arguments.kill:
         kill = (lambda: server.end(signal.SIGKILL), server.start)
         beside.append(asyncio.create_task(disturb(arguments.kill, arguments.seconds, *kill, seen)))
@@ -229,7 +231,6 @@ async def crowd(arguments: argparse.Namespace, server: Running, database: Any) -
         beside.append(asyncio.create_task(disturb(arguments.stop_postgres, arguments.seconds, *stop, seen)))
     chatters = [asyncio.create_task(chatter(number, url, seen, until)) for number in range(arguments.chats)]
     done, late = await asyncio.wait(chatters, timeout=arguments.seconds + PATIENCE)
-    seen.took = time.monotonic() - begun
     for task in (*late, *beside):
         task.cancel()
     for task in done:

@@ -20,6 +20,7 @@ T = TypeVar("T")
 WAIT = 2  # seconds for a connection
 BUSY = 5  # seconds for another's transaction
 _CLASHES = ("40001", "40P01")  # serialization failure, deadlock: nothing was written, so once more
+_STANDBY = "25006"  # read-only: another server has become the one to write to
 
 
 class Database:
@@ -81,7 +82,11 @@ class Database:
         except exc.TimeoutError:
             raise StoreUnavailable(f"{self.shown} is busy: no connection free for {WAIT} seconds") from None
         except exc.DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) in _CLASHES:
+            state = getattr(error.orig, "sqlstate", None)
+            if state == _STANDBY:
+                self.engine.dispose()  # the next connection may find the other server under the same name
+                raise unavailable(self.shown, error) from None
+            if state in _CLASHES:
                 raise _Clash(f"{self.shown}: transactions clashed") from None
             if isinstance(error, (exc.OperationalError, exc.InterfaceError)) or error.connection_invalidated:
                 raise unavailable(self.shown, error) from None

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 
+import psycopg
 import pytest
 
 from openlamda.errors import UserError
@@ -88,6 +89,18 @@ def test_a_restart_under_load_loses_nothing_and_doubles_nothing(postgresql, kept
         kept_where = store.kept(user.id, request)
         assert kept_where is not None and kept_where.reply_id == reply
     assert len(store.conversations(user.id, limit=100_000)) == len(acknowledged)
+    store.close()
+
+
+def test_a_server_that_became_a_standby_is_left_for_the_one_that_took_over(postgresql):
+    store = open_store(postgresql.create("standby"))
+    with psycopg.connect(postgresql.url(), autocommit=True) as admin:
+        admin.execute("ALTER DATABASE standby SET default_transaction_read_only = on")
+        store._database.engine.dispose()
+        with pytest.raises(StoreUnavailable, match="ReadOnly"):
+            store.new_user()
+        admin.execute("ALTER DATABASE standby RESET default_transaction_read_only")
+    assert store.new_user()
     store.close()
 
 
