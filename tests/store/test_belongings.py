@@ -84,6 +84,7 @@ def test_a_user_who_is_deleted_while_talking_leaves_nothing(url, kept):
     talk = stores[0].new_conversation(user.id, "lamda")
 
     def talks(worker: int) -> int:
+        number = 0
         with contextlib.suppress(NotFound):
             for number in range(10_000):
                 place = talk.id if worker % 2 else None
