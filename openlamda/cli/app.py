@@ -19,6 +19,7 @@ error names, 130 interrupted.
 
 app = App(name="openlamda", help=HELP)
 app.command("openlamda.cli.chat:chat", name="chat")
+app.command("openlamda.cli.serve:serve", name="serve")
 app.command("openlamda.cli.index:index", name="index")
 app.command("openlamda.cli.judge:judge", name="judge")
 app.command("openlamda.cli.filter:filter", name="filter")
@@ -44,7 +45,19 @@ model = App(name="model", help="Look at model shapes, average models, and conver
 model.command("openlamda.cli.model:show", name="show")
 model.command("openlamda.cli.model:average", name="average")
 model.command("openlamda.cli.model:convert", name="convert")
-groups = (tools, tokenizer, data, corpus, ratings, model)
+keys = App(name="keys", help="Keys that open the server: make, list and revoke them.")
+keys.command("openlamda.cli.keys:new", name="new")
+keys.command("openlamda.cli.keys:show", name="list")
+keys.command("openlamda.cli.keys:revoke", name="revoke")
+store = App(name="store", help="What the server keeps: one user's data, retention, feedback and votes, the audit log.")
+store.command("openlamda.cli.store:export_user", name="export-user")
+store.command("openlamda.cli.store:delete_user", name="delete-user")
+store.command("openlamda.cli.store:purge", name="purge")
+store.command("openlamda.cli.store:feedback", name="feedback")
+store.command("openlamda.cli.store:votes", name="votes")
+store.command("openlamda.cli.store:audit", name="audit")
+store.command("openlamda.cli.store:migrate", name="migrate")
+groups = (tools, tokenizer, data, corpus, ratings, model, keys, store)
 for group in groups:
     app.command(group)
 

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from openlamda.dialog.lamda import Lamda, Reply
 from openlamda.dialog.markdown import markdown as as_markdown
-from openlamda.dialog.roles import Role
+from openlamda.dialog.roles import Role, find
 from openlamda.dialog.trace import printable
 from openlamda.errors import UserError
 from openlamda.text.dialog import Dialog, dialog_from_json
@@ -61,7 +61,7 @@ def chat(
     remote_model
         The name of the model on that server, where it wants one.
     role
-        A role file (TOML).
+        A role file (TOML), or the name of one that ships, as mount-everest (docs/serve.md).
     tools
         A tools file (TOML, docs/own-tools.md): which tools are asked, in which order; default: the three that ship.
     index
@@ -90,7 +90,7 @@ def chat(
     if remote and devices != 1:
         raise UserError(f"--devices {devices}: the server computes, expected --devices or --remote")
     dialog = _read(messages) if messages is not None else Dialog()
-    spoken = Role.read(role) if role is not None else None
+    spoken = Role.read(find(role)) if role is not None else None
     with contextlib.closing(open_toolset(tools, index, web)) as toolset:
         lamda = load(model, role=spoken, toolset=toolset, devices=devices, remote=remote, remote_model=remote_model)
         if once is None and messages is None:
@@ -149,6 +149,8 @@ def _lines() -> Iterator[str]:
 def _converse(lamda: Lamda, seed: int) -> None:
     console, dialog, last = Console(soft_wrap=True, emoji=False), Dialog(), None
     print(COMMANDS)
+    if lamda.role.greeting:
+        console.print(printable(f"{lamda.role.name}: {lamda.role.greeting}"), markup=False, highlight=False)
     for line in _lines():
         command = line.strip()
         if command == "/quit":

@@ -22,6 +22,8 @@ PURPOSES = {
     "remote": "servers: models, translators, searches",
     "corpus": "building corpora",
     "search": "indexes of your documents",
+    "serve": "the server",
+    "postgresql": "the server's store on PostgreSQL",
     "mcp": "tools over the Model Context Protocol",
     "zim": "Kiwix archives",
 }

@@ -12,6 +12,14 @@ def is_safe(scores: Mapping[str, float], thresholds: Mapping[str, float]) -> boo
     return all(scores.get(name, 1.0) >= thresholds[name] for name in safety)
 
 
+def lacking(scores: Mapping[str, float], thresholds: Mapping[str, float]) -> str | None:
+    """The first score that is below a threshold, safety aside; what was not judged passes."""
+    return next(
+        (name for name, least in thresholds.items() if name.split("/")[0] != "safe" and scores.get(name, 1.0) < least),
+        None,
+    )
+
+
 def quality(scores: Mapping[str, float]) -> float:
     """3 P(sensible) + P(specific) + P(interesting), and groundedness where it was judged."""
     total = sum(weight * scores.get(name, 0.0) for name, weight in WEIGHTS.items())

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from openlamda.dialog import telling
+from openlamda.dialog.telling import Tell
 from openlamda.dialog.trace import Asked, Trace
 from openlamda.engine.base import LanguageModel, Sampling
 from openlamda.text.dialog import Dialog, Result
@@ -26,6 +28,7 @@ def research(
     draft: str,
     trace: Trace,
     max_queries: int = 4,
+    tell: Tell = telling.nobody,
 ) -> tuple[list[Step], list[Result]]:
     """The steps taken and the passages that the model was shown, in the order in which `[k]` counts them.
 
@@ -44,7 +47,9 @@ def research(
         query = tokenizer.decode(said.tokens).strip()
         if not query:
             break
+        tell(telling.looking_up(query))
         result = cursor.next(query)
+        tell(telling.found(int(result is not None)))
         if result is not None:
             result = replace(result, text=shortened(result.text, tokenizer))
             results.append(result)

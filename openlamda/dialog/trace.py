@@ -1,7 +1,7 @@
 """How a reply came to be: every candidate, query and second, for people and for JSON."""
 
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rich.console import Group
@@ -49,7 +49,8 @@ class Asked:
 class Trace:
     """Filled while a reply is made. Rounds of candidates are named "draft" and "final"; timings are seconds.
 
-    `calls` are what each tool did for each query, `claims` the sentences of the reply and their support.
+    `rule` names what answered without a model, if anything did (dialog/disclosure.py). `calls` are what each tool did
+    for each query, `claims` the sentences of the reply and their support.
     """
 
     seed: int
@@ -58,6 +59,13 @@ class Trace:
     calls: list[Call] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
+    rule: str | None = None
+
+    def had_it_chosen(self, place: int) -> "Trace":
+        """The same, of a reply that was another candidate of the last round."""
+        name, candidates = next(reversed(self.rounds.items()))
+        others = [replace(candidate, chosen=i == place) for i, candidate in enumerate(candidates)]
+        return replace(self, rounds=self.rounds | {name: others}, claims=[])
 
     def to_json(self) -> dict[str, Any]:
         """Plain values: candidates of the last round and of every round, research, calls, claims, timings, seed."""
@@ -78,11 +86,12 @@ class Trace:
             "claims": [vars(claim) for claim in self.claims],
             "timings": self.timings,
             "seed": self.seed,
+            "rule": self.rule,
         }
 
     def render(self) -> Group:
         """Tables for a terminal. Texts of models and tools are shown as they are, never as markup."""
-        parts: list[Any] = []
+        parts: list[Any] = [] if self.rule is None else [Text(f"said by the rule of {self.rule}: no model was asked")]
         for name, candidates in self.rounds.items():
             table = Table(title=f"{name}: {len(candidates)} candidates", title_justify="left")
             columns = [key for key in ("sensible", "specific", "interesting", "safe", "grounded")

@@ -148,3 +148,33 @@ class BulkRater(Protocol):
         trees, in whatever batches of rows.
         """
         ...
+
+
+class Checked:
+    """A model that has no limits of its own, asked only within a request's."""
+
+    def __init__(self, model: LanguageModel, limits: Limits):
+        self._model, self._limits = model, limits
+
+    def sample(self, prefix: Tokens, n: int, sampling: Sampling, seed: int) -> list[Candidate]:
+        """As the model's."""
+        self._limits.check()
+        return self._model.sample(prefix, n, sampling, seed)
+
+    def score(self, prefix: Tokens, continuations: Sequence[Tokens]) -> list[list[float]]:
+        """As the model's."""
+        self._limits.check()
+        return self._model.score(prefix, continuations)
+
+    def rate(
+        self, prefix: Tokens, replies: Sequence[Tokens], questions: Sequence[Tokens], yes: int, no: int
+    ) -> list[list[float]]:
+        """As the model's."""
+        self._limits.check()
+        return self._model.rate(prefix, replies, questions, yes, no)
+
+
+def within(model: LanguageModel, limits: Limits) -> LanguageModel:
+    """The same model, for a request that is not wanted for ever."""
+    limited = getattr(model, "within", None)
+    return limited(limits) if limited is not None else Checked(model, limits)

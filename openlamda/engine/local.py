@@ -21,7 +21,17 @@ from openlamda.engine.lanes import CANDIDATES, KEPT, Draw, Drawn, Lanes
 from openlamda.engine.layered import Layered, layered
 from openlamda.engine.padding import padded_size
 from openlamda.engine.prefixes import BLOCK, Prefixes
-from openlamda.engine.reading import Cache, KeysValues, extend, extend_each, gaps_of, join_blocks, logprobs_of, read
+from openlamda.engine.reading import (
+    Cache,
+    KeysValues,
+    extend,
+    extend_each,
+    gaps_of,
+    join_blocks,
+    likeliest_of,
+    logprobs_of,
+    read,
+)
 from openlamda.engine.recent import Recent
 from openlamda.engine.scheduler import Scheduler
 from openlamda.engine.search_lane import Search
@@ -35,6 +45,7 @@ READ = (16, 64, 256)  # tokens of a prefix read at once
 TREES = (16, 64, 128, 256, 512, 1024)  # tokens of all continuations together
 NODES = (4, 5, 8, 64)  # tokens of the questions after each reply
 CACHE_BYTES = 2**28
+LIKELIEST = 20  # tokens that `likeliest` can name in a place
 NO_LIMITS = Limits()
 
 
@@ -174,6 +185,23 @@ class LocalModel:
             logprobs = iter(np.asarray(logprobs_of(self._weights, hidden_ND, *pairs_2P)).tolist())
         return [[next(logprobs) for _ in continuation] for continuation in continuations]
 
+    def likeliest(self, prefix: Tokens, continuation: Tokens, k: int) -> list[list[tuple[int, float]]]:
+        """For each token of a continuation, the k likeliest ones in its place (at most LIKELIEST) and their logprobs,
+        the likeliest first.
+        """
+        if not continuation:
+            return []
+        tree = Tree(prefix[-1])
+        nodes = [0]
+        for token in continuation[:-1]:
+            nodes.append(tree.child(nodes[-1], token))
+        cache = self._read(prefix[:-1])
+        with self._turns:
+            hidden_ND, _ = extend(self._weights, cache, *tree.arrays(TREES), config=self.config)
+            found = likeliest_of(self._weights, hidden_ND, k=min(LIKELIEST, self.config.vocab_size))
+            tokens_Nk, logprobs_Nk = (np.asarray(part).tolist() for part in found)
+        return [list(zip(tokens_Nk[node][:k], logprobs_Nk[node][:k], strict=True)) for node in nodes]
+
     def rate(
         self, prefix: Tokens, replies: Sequence[Tokens], questions: Sequence[Tokens], yes: int, no: int
     ) -> list[list[float]]:
@@ -301,6 +329,11 @@ class LimitedModel:
         """As `LocalModel.score`."""
         self._limits.check()
         return self._model.score(prefix, continuations)
+
+    def likeliest(self, prefix: Tokens, continuation: Tokens, k: int) -> list[list[tuple[int, float]]]:
+        """As `LocalModel.likeliest`."""
+        self._limits.check()
+        return self._model.likeliest(prefix, continuation, k)
 
     def rate(
         self, prefix: Tokens, replies: Sequence[Tokens], questions: Sequence[Tokens], yes: int, no: int

@@ -199,6 +199,13 @@ def logprobs_of(weights: Layered, hidden_ND: jax.Array, node_P: jax.Array, token
     return logits_NV[node_P, token_P] - jax.nn.logsumexp(logits_NV, -1)[node_P]
 
 
+@partial(jax.jit, static_argnames="k")
+def likeliest_of(weights: Layered, hidden_ND: jax.Array, *, k: int) -> tuple[jax.Array, jax.Array]:
+    """The k likeliest next tokens [N, k] after each node, the likeliest first, and their natural logprobs."""
+    values_Nk, token_Nk = jax.lax.top_k(jax.nn.log_softmax(transformer.logits(weights.top, hidden_ND)), k)
+    return token_Nk, values_Nk
+
+
 @jax.jit
 def gaps_of(top: Params, hidden_XD: jax.Array, yes: jax.Array, no: jax.Array) -> jax.Array:
     """Logit of token `yes` less that of `no` as the next token, [...] for hidden states [..., D]."""

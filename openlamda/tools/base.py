@@ -5,7 +5,8 @@ Knows nothing of models or dialogs. A tool that cannot read the query returns []
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -76,6 +77,13 @@ class Toolset:
             results += found
             calls.append(Call(name, query, round(ms, 2), n not in running, len(found), failure))
         return Answer(results, calls)
+
+    def only(self, names: Collection[str]) -> "Toolset":
+        """The same tools, of which those with these names alone are asked."""
+        other, kept = copy(self), [n for n, tool in enumerate(self.tools) if tool.name in names]
+        other.tools, other._workers = tuple(self.tools[n] for n in kept), [self._workers[n] for n in kept]
+        other._cache = ResultCache()  # its keys are places in the list
+        return other
 
     def turn(self) -> "Cursor":
         """A fresh view for one dialog turn, in which asking again gives the next result."""

@@ -1,0 +1,80 @@
+"""Several servers on one port: processes that share a listening socket, watched, and started again where one ends.
+
+Each has the model for itself and all have one store. Their figures are written where each can add all of them up.
+"""
+
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import FrameType
+
+from openlamda.serve.metrics import FOLDER
+
+log = logging.getLogger(__name__)
+AGAIN = 1.0  # seconds until one that ended is started again, doubled each time that it soon ends
+MOST_AGAIN = 30.0
+SOON = 10.0
+
+
+class Replicas:
+    """`count` processes that each call `serve` with the socket."""
+
+    def __init__(self, serve: Callable[[socket.socket], None], listening: socket.socket, count: int):
+        self._serve, self._listening, self._count = serve, listening, count
+        self._spawn = multiprocessing.get_context("spawn")
+        self._processes: list[BaseProcess | None] = [None] * count
+        self._began, self._wait = [0.0] * count, [AGAIN] * count
+        self._stopping = False
+
+    def run(self) -> None:
+        """Until a signal says stop: it is passed on, and each ends what it began."""
+        with tempfile.TemporaryDirectory(prefix="openlamda-figures-") as folder:
+            os.environ[FOLDER] = folder
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, self._stop)
+            if hasattr(signal, "SIGHUP"):
+                signal.signal(signal.SIGHUP, self._pass_on)
+            while not self._stopping:
+                self._look()
+                time.sleep(0.2)
+            for process in self._processes:
+                if process is not None:
+                    process.join()
+
+    def _look(self) -> None:
+        for place, process in enumerate(self._processes):
+            if process is not None and process.is_alive():
+                continue
+            if process is not None:
+                lived = time.monotonic() - self._began[place]
+                self._wait[place] = min(MOST_AGAIN, self._wait[place] * 2) if lived < SOON else AGAIN
+                log.error("a replica ended", extra={"replica": place, "exit_code": process.exitcode})
+                _forget(process.pid)
+                self._processes[place], self._began[place] = None, time.monotonic() + self._wait[place]
+            if time.monotonic() >= self._began[place] and not self._stopping:
+                started = self._spawn.Process(target=self._serve, args=(self._listening,), name=f"replica-{place}")
+                started.start()
+                self._processes[place], self._began[place] = started, time.monotonic()
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self._stopping = True
+        self._pass_on(signal.SIGTERM, frame)
+
+    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        for process in self._processes:
+            if process is not None and process.is_alive() and process.pid is not None:
+                os.kill(process.pid, number)
+
+
+def _forget(pid: int | None) -> None:
+    """What a replica that is gone had waiting is nobody's any more."""
+    folder = os.environ.get(FOLDER)
+    for path in Path(folder).glob(f"gauge_live*_{pid}.db") if folder else ():
+        path.unlink(missing_ok=True)

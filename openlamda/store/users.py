@@ -1,0 +1,60 @@
+"""Users and the sessions of their browsers. Of a session's token the store has a hash alone."""
+
+import secrets
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from openlamda.store import tables as t
+from openlamda.store.part import Part, hashed
+from openlamda.store.records import User, new_id, utc_now
+
+
+class Users(Part):
+    """Who talks."""
+
+    def new_user(self, name: str = "") -> User:
+        """A new user."""
+        user = User(new_id("user"), t.holdable(name), utc_now())
+        self._database.retry(lambda c: c.execute(sa.insert(t.users).values(vars(user))))
+        return user
+
+    def user(self, user_id: str) -> User | None:
+        """The user of this id, None where there is none."""
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(t.users).where(t.users.c.id == user_id)).one_or_none()
+        return User(row.id, row.name, row.created) if row else None
+
+    def users(self) -> list[User]:
+        """All users, oldest first."""
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(t.users).order_by(t.users.c.created, t.users.c.id)).all()
+        return [User(row.id, row.name, row.created) for row in rows]
+
+    def new_session(self, user_id: str, lasts: timedelta) -> str:
+        """The token of a new session, which cannot be had again. Raises NotFound where there is no such user."""
+        token = secrets.token_urlsafe(32)
+        now = utc_now()
+        row = {"token_hash": hashed(token), "user_id": user_id, "created": now, "expires": now + lasts}
+
+        def insert(connection: sa.Connection) -> None:
+            self._demand_user(connection, user_id)
+            connection.execute(sa.insert(t.sessions).values(row))
+
+        self._database.retry(insert)
+        return token
+
+    def session_user(self, token: str, now: datetime | None = None) -> User | None:
+        """Whose session this is; None for a token that is none, has ended or is too old."""
+        query = (
+            sa.select(t.users)
+            .join(t.sessions)
+            .where(t.sessions.c.token_hash == hashed(token), t.sessions.c.expires > (now or utc_now()))
+        )
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        return User(row.id, row.name, row.created) if row else None
+
+    def end_session(self, token: str) -> None:
+        """Ends a session; nothing happens where there is none."""
+        self._database.retry(lambda c: c.execute(sa.delete(t.sessions).where(t.sessions.c.token_hash == hashed(token))))
