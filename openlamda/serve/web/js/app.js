@@ -116,6 +116,7 @@ class App {
   }
 
   openSettings() {
+    this.drawer.hide();
     openSettings(this.me, () => {
       location.hash = "#/";
       location.reload();

@@ -18,7 +18,7 @@ export class CandidateTable {
     this.best = 1;
     this.rows = el("tbody");
     this.heads = new Map();
-    const columns = [["fate", "Reply"], ...(judged ? [["total", "Total"]] : [["logprob", "Log P"]]), ...this.scores.map((name) => [name, name])];
+    const columns = [["fate", "Reply"], ...(judged ? [["total", "Total"]] : [["logprob", "Log P"]]), ...this.scores.map((name) => [name, name[0].toUpperCase() + name.slice(1)])];
     const head = el("tr", {}, columns.map(([name, label]) => {
       const cell = el("th", { scope: "col", class: name === "fate" ? "words" : "figure" },
         el("button", { type: "button", onclick: () => this.sort(name) }, label));
@@ -70,7 +70,7 @@ export class CandidateTable {
 
   row(line) {
     const fate = this.fate(line);
-    const state = fate.chosen ? "chosen" : fate.dropped ? "dropped" : "";
+    const state = fate.chosen ? "chosen" : fate.dropped ? `dropped ${fate.dropped === "unsafe" ? "unsafe" : ""}` : "";
     const bars = this.scores.map((name) => figure(name, line.scores[name], line.scores[name]));
     const total = this.judged ? figure("total", fate.quality, fate.quality / this.best)
       : el("td", { class: "figure" }, line.logprob.toFixed(1));
@@ -86,7 +86,9 @@ export class CandidateTable {
   }
 
   words(line, fate) {
-    if (fate.dropped !== "unsafe" || this.uncovered.has(line)) return el("span", { class: "said" }, line.text || "(empty)");
+    if (fate.dropped !== "unsafe" || this.uncovered.has(line)) {
+      return el("span", { class: "said" }, line.text || (fate.dropped === "empty" ? "(empty)" : "(not shown on this server)"));
+    }
     const show = () => {
       this.uncovered.add(line);
       this.draw();

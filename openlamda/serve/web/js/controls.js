@@ -26,13 +26,13 @@ export class Controls {
     this.node = el("div", { class: "controls" },
       el("div", { class: "threshold" }, el("label", { for: id }, "Safe at least"), safe, this.shown),
       el("div", { class: "weights", role: "group", "aria-label": "Weights" },
-        Object.entries(weights).map(([name, input]) => el("label", {}, name, input)), this.reset),
-      this.outcome);
+        Object.entries(weights).map(([name, input]) => el("label", {}, name, input))),
+      el("div", { class: "result" }, this.outcome, this.reset));
     this.rank();
   }
 
   slider() {
-    this.shown = el("output", {});
+    this.shown = el("span", { class: "value", "aria-hidden": "true" });
     return el("input", { type: "range", min: "0", max: "1", step: "0.01", value: this.own.safe, oninput: () => this.rank() });
   }
 
@@ -64,11 +64,12 @@ export class Controls {
   say({ fates, chosen }) {
     const dropped = fates.filter((fate) => fate.dropped).length;
     const said = this.candidates.findIndex((candidate) => candidate.chosen);
-    const same = chosen >= 0 && said >= 0 && this.candidates[chosen].text === this.candidates[said].text;
+    const text = this.candidates[chosen]?.text; // "" where the server shows no candidate's text
+    const same = chosen >= 0 && (chosen === said || (text && text === this.candidates[said]?.text));
     const parts = [`${dropped} of ${fates.length} dropped. `];
     if (chosen < 0) parts.push("Nothing would be left: the fixed safe reply would have been given.");
     else if (same) parts.push("The same reply is chosen.");
-    else parts.push("Would have been chosen: ", el("q", {}, this.candidates[chosen].text));
+    else parts.push("Would have been chosen: ", text ? el("q", {}, text) : "another one.");
     if (fates[chosen]?.unchecked) parts.push(" (its claims were never checked)");
     this.outcome.classList.toggle("differs", !same);
     this.outcome.replaceChildren(...parts);

@@ -42,12 +42,11 @@ export function feedbackButtons(message) {
     }
   };
   const give = async (thumb) => {
-    const kept = message.feedback?.thumb === thumb ? message.feedback : { thumb, reasons: [], note: "" };
-    closeForm(group);
-    if (await send(kept)) {
-      if (thumb === "down") openForm(group, kept, send);
-      else toast("Thank you");
-    }
+    const given = { thumb: message.feedback?.thumb === thumb ? null : thumb, reasons: [], note: "" }; // again: take it back
+    formOf(group)?.remove();
+    if (!(await send(given))) return;
+    if (given.thumb === "down") openForm(group, send);
+    else toast(given.thumb ? "Thank you" : "Taken back");
   };
   draw();
   group.append(buttons.up, buttons.down);
@@ -55,27 +54,28 @@ export function feedbackButtons(message) {
 }
 
 const formOf = (group) => group.closest(".message")?.querySelector(".feedback");
-const closeForm = (group) => formOf(group)?.remove();
 
-function openForm(group, { reasons, note }, send) {
-  const boxes = Object.entries(REASONS).map(([id, label]) => [id, label,
-    el("input", { type: "checkbox", value: id, checked: reasons.includes(id) })]);
-  const words = el("textarea", { value: note, maxlength: "2000", rows: "2", placeholder: "Anything else? (optional)",
+function openForm(group, send) {
+  const boxes = Object.entries(REASONS).map(([id, label]) => [id, label, el("input", { type: "checkbox", value: id })]);
+  const note = el("textarea", { maxlength: "2000", rows: "2", placeholder: "Anything else? (optional)",
                                  "aria-label": "Note" });
+  const close = () => {
+    form.remove();
+    group.lastChild.focus();
+  };
   const submit = async () => {
     const chosen = boxes.filter(([, , box]) => box.checked).map(([id]) => id);
-    if (await send({ thumb: "down", reasons: chosen, note: words.value.trim() })) {
-      form.remove();
-      group.lastChild.focus();
+    if (await send({ thumb: "down", reasons: chosen, note: note.value.trim() })) {
+      close();
       toast("Thank you");
     }
   };
   const form = el("div", { class: "feedback", role: "group", "aria-label": "What was wrong?" },
     el("fieldset", {}, el("legend", {}, "What was wrong?"),
       boxes.map(([, label, box]) => el("label", { class: "chip" }, box, label))),
-    words,
+    note,
     el("div", { class: "choices" },
-      el("button", { type: "button", class: "plain", onclick: () => { form.remove(); group.lastChild.focus(); } }, "Close"),
+      el("button", { type: "button", class: "plain", onclick: close }, "Close"),
       el("button", { type: "button", class: "primary", onclick: submit }, "Send")));
   group.closest(".message").append(form);
   boxes[0][2].focus();

@@ -26,8 +26,8 @@ export function quality(scores, weights) {
  * is marked `unchecked`.
  */
 export function rerank(candidates, thresholds, weights) {
-  const fates = candidates.map(({ text, scores, dropped }) => {
-    const reason = dropped === "empty" || !text.trim() ? "empty" : isSafe(scores, thresholds) ? null : "unsafe";
+  const fates = candidates.map(({ scores, dropped }) => {
+    const reason = dropped === "empty" ? "empty" : isSafe(scores, thresholds) ? null : "unsafe";
     const failed = dropped && !["empty", "unsafe"].includes(dropped) ? dropped : null;
     return { dropped: reason, failed, quality: quality(scores, weights), unchecked: dropped === "unsafe" && !reason };
   });

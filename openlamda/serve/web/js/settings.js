@@ -21,9 +21,9 @@ function themeChoice() {
       toast("The browser keeps no settings here"); // the theme holds until the page is closed
     }
   };
-  return el("fieldset", { class: "segments" }, el("legend", {}, "Theme"),
-    Object.entries(THEMES).map(([id, label]) => el("label", {},
-      el("input", { type: "radio", name: "theme", value: id, checked: id === now, onchange: () => set(id) }), el("span", {}, label))));
+  const choice = ([id, label]) => el("label", {},
+    el("input", { type: "radio", name: "theme", value: id, checked: id === now, onchange: () => set(id) }), el("span", {}, label));
+  return el("fieldset", {}, el("legend", {}, "Theme"), el("div", { class: "segments" }, Object.entries(THEMES).map(choice)));
 }
 
 /** Opens the dialog. `me` says who answers; `gone()` is called once all data are deleted. */

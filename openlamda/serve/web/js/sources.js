@@ -95,7 +95,12 @@ export function hidePreview() {
   return true;
 }
 
-document.addEventListener("scroll", hidePreview, { capture: true, passive: true });
+document.addEventListener("scroll", () => {
+  if (!shown) return;
+  const mark = shown.mark.getBoundingClientRect();
+  if (mark.bottom < 0 || mark.top > window.innerHeight) hidePreview();
+  else place(shown.card, mark);
+}, { capture: true, passive: true });
 document.addEventListener("pointerdown", (event) => {
   if (shown && !shown.card.contains(event.target) && event.target !== shown.mark) hidePreview();
 });
