@@ -105,6 +105,14 @@ def test_stages_are_shown_and_a_reply_can_be_stopped(page, scripted):
     expect(page.get_by_label("Message", exact=True)).to_have_value("a slow one")
 
 
+def test_a_reload_while_a_reply_is_on_its_way_loses_no_words(page, scripted):
+    page.get_by_label("Message", exact=True).fill("a slow one")
+    page.keyboard.press("Enter")
+    expect(page.locator(".stage")).to_have_text("16 drafts")
+    page.reload()
+    expect(page.get_by_label("Message", exact=True)).to_have_value("a slow one")
+
+
 def test_a_busy_server_counts_down_and_then_answers(page, scripted):
     page.get_by_label("Message", exact=True).fill("busy?")
     page.keyboard.press("Enter")

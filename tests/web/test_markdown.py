@@ -1,7 +1,7 @@
 """What others wrote is shown: Markdown as elements, everything else as text, never as markup."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 expect = pytest.importorskip("playwright.sync_api").expect
@@ -29,6 +29,17 @@ INSPECT = """async (texts) => {
   }
   return [[...found], performance.now() - began];
 }"""
+
+
+@pytest.fixture(scope="module")
+def blank(browser, base_url):
+    """One page for what only renders."""
+    page = browser.new_page()
+    page.goto(base_url)
+    yield page
+    page.close()
+
+
 KNOWN = {
     *("p h3 h4 h5 h6 ul ol li blockquote pre code strong em del a span br hr".split()),
     *("href http,href https,target,rel,tabindex,role,aria-label,start".split(",")),
@@ -58,39 +69,39 @@ KNOWN = {
         ("it's 5 < 6", "<p>it's 5 &lt; 6</p>"),
     ],
 )
-def test_markdown(page, text, html):
-    (found,) = page.evaluate(RENDER, [text])
+def test_markdown(blank, text, html):
+    (found,) = blank.evaluate(RENDER, [text])
     if html is None:
         assert "<b>" not in found and "<img" not in found and "u:p" not in found.partition("href=")[2]
     else:
         assert found == html
 
 
-def test_code_is_kept_as_it_is(page):
-    (found,) = page.evaluate(RENDER, ["```py\nif a < b:\n    **x**\n```"])
+def test_code_is_kept_as_it_is(blank):
+    (found,) = blank.evaluate(RENDER, ["```py\nif a < b:\n    **x**\n```"])
     assert "<code>if a &lt; b:\n    **x**</code>" in found
 
 
-def test_links_are_web_pages_and_leave_nothing_behind(page):
-    (found,) = page.evaluate(RENDER, ["[a](https://e.org/x) http://e.org/y_z."])
+def test_links_are_web_pages_and_leave_nothing_behind(blank):
+    (found,) = blank.evaluate(RENDER, ["[a](https://e.org/x) http://e.org/y_z."])
     assert found.count('rel="noopener noreferrer"') == 2 and 'href="http://e.org/y_z"' in found
 
 
 SIGNS = st.text(st.sampled_from("*_`~[]()<>!#->1. \n\\/:ahtps&\"'"), max_size=60)
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None)
 @given(st.lists(SIGNS | st.text(max_size=40), min_size=100, max_size=100))
-def test_only_known_elements_are_made(page, texts):
-    found, _ = page.evaluate(INSPECT, texts)
+def test_only_known_elements_are_made(blank, texts):
+    found, _ = blank.evaluate(INSPECT, texts)
     assert set(found) <= KNOWN
 
 
 @pytest.mark.parametrize(
     "sign", ["*", "**a ", "[", "[a](", "`", "``` ", "> ", "- ", "_a", "~~", "\\", "http://", "[1]", "\n", "a*b_c`d["]
 )
-def test_time_grows_with_the_text_whoever_wrote_it(page, sign):
-    _, milliseconds = page.evaluate(INSPECT, [sign * (40_000 // len(sign))])
+def test_time_grows_with_the_text_whoever_wrote_it(blank, sign):
+    _, milliseconds = blank.evaluate(INSPECT, [sign * (40_000 // len(sign))])
     assert milliseconds < 4_000
 
 

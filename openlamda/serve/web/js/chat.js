@@ -3,7 +3,7 @@
  */
 
 import * as api from "./api.js";
-import { Composer } from "./composer.js";
+import { Composer, forgetDraft } from "./composer.js";
 import { announce, el } from "./dom.js";
 import { Exchange, randomSeed } from "./exchange.js";
 import { agentMessage, pendingMessage, userMessage } from "./message.js";
@@ -83,6 +83,7 @@ export class Chat {
   ask(question) {
     const exchange = new Exchange(this.conversation.id, question, () => this.follow(exchange));
     this.exchanges.set(this.conversation.id, exchange);
+    if (!this.composer.input.value) this.composer.hold(question.text);
     this.leaf = question.parent_id;
     this.atEnd = true;
     exchange.start();
@@ -93,7 +94,12 @@ export class Chat {
     const here = this.conversation?.id === exchange.conversationId;
     if (exchange.state === "done") {
       this.exchanges.delete(exchange.conversationId);
-      if (here) this.keep(exchange.messages);
+      if (here) {
+        this.keep(exchange.messages);
+        this.composer.changed();
+      } else {
+        forgetDraft(exchange.conversationId);
+      }
       this.app.kept();
     }
     if (!here) return;
@@ -127,6 +133,7 @@ export class Chat {
     if (greeting) items.unshift(el("li", { class: "message agent greeting" }, el("div", { class: "text" }, el("p", {}, greeting))));
     this.pending = null;
     if (exchange) items.push(...this.underWay(exchange));
+    else if (!messages.length) items.push(el("li", { class: "remark" }, "Nothing was said yet."));
     this.list.replaceChildren(...items);
     this.scrollToEnd();
   }

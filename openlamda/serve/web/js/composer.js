@@ -6,6 +6,13 @@
 import { el } from "./dom.js";
 import { icon } from "./icons.js";
 
+const draftOf = (place) => `draft:${place}`;
+
+/** Forgets what was written and not sent in a conversation. */
+export function forgetDraft(place) {
+  sessionStorage.removeItem(draftOf(place));
+}
+
 export class Composer {
   /** `send(text)` and `stop()` are called; `note` is what stands below the box. */
   constructor({ send, stop, note, label = "Message", button = "Send" }) {
@@ -36,10 +43,15 @@ export class Composer {
 
   /** Which conversation's unsent words are shown. */
   open(place) {
-    this.place = `draft:${place}`;
+    this.place = draftOf(place);
     this.input.value = sessionStorage.getItem(this.place) ?? "";
     this.fit();
     this.draw();
+  }
+
+  /** Keeps words that were sent and not answered yet, so that a reload brings them back into the box. */
+  hold(text) {
+    sessionStorage.setItem(this.place, text);
   }
 
   fill(text) {
