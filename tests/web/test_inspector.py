@@ -81,3 +81,34 @@ def test_escape_closes_it_and_the_focus_goes_back(page, inspector):
     page.keyboard.press("Escape")
     expect(inspector).to_be_hidden()
     expect(page.get_by_role("button", name="Why this reply?")).to_be_focused()
+
+
+def altered(page, ask, change) -> None:
+    """Opens the inspector over a trace that `change` has altered."""
+
+    def answer(route) -> None:
+        trace = route.fetch().json()
+        for drawn in trace["rounds"].values():
+            for candidate in drawn:
+                change(candidate)
+        route.fulfill(json=trace)
+
+    page.route(re.compile("/trace$"), answer)
+    ask(page, "How high is Mount Kilimanjaro?").get_by_role("button", name="Why this reply?").click()
+    page.locator("tbody tr").first.wait_for()
+
+
+def test_a_server_may_keep_the_texts_of_candidates(page, ask, scripted):
+    altered(page, ask, lambda candidate: candidate["chosen"] or candidate.update(text=""))
+    expect(page.locator(".outcome")).to_have_text("4 of 16 dropped. The same reply is chosen.")
+    expect(page.locator("table")).to_contain_text("(not shown on this server)")
+    page.get_by_label("interesting").fill("9")
+    expect(page.locator(".outcome")).to_contain_text("Would have been chosen: another one.")
+
+
+def test_a_model_without_judges_shows_likelihoods(page, ask):
+    altered(page, ask, lambda candidate: candidate.update(scores={}))
+    expect(page.locator("th")).to_have_text(["Reply", "Log P"])
+    expect(page.get_by_role("tabpanel")).to_contain_text("This model has no judges")
+    expect(page.locator(".threshold")).to_have_count(0)
+    expect(page.locator("tr.chosen")).to_have_count(1)
