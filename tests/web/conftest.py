@@ -18,6 +18,7 @@ uvicorn = pytest.importorskip("uvicorn", reason="uvicorn is not installed: no br
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or ""
 FLAGS = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
+PATIENCE = 30_000 if os.environ.get("OPENLAMDA_WEB_URL") else 8_000  # ms; a real model compiles at its first reply
 WATCH = """
 window.violations = [];
 document.addEventListener("securitypolicyviolation", (event) => {
@@ -75,6 +76,7 @@ def browser() -> Iterator[Any]:
     """One Chromium for all tests."""
     if not CHROMIUM:
         pytest.skip("chromium is not installed (Debian: apt-get install chromium): no browser tests")
+    playwright_api.expect.set_options(timeout=PATIENCE)
     with playwright_api.sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield chromium
@@ -88,7 +90,7 @@ def visit(browser, base_url) -> Iterator[Callable[..., Any]]:
 
     def open_page(url: str = base_url, **options: Any) -> Any:
         context = browser.new_context(**({"viewport": {"width": 1280, "height": 800}} | options))
-        context.set_default_timeout(8_000)
+        context.set_default_timeout(PATIENCE)
         context.add_init_script(WATCH)
         page = context.new_page()
         page.on("pageerror", lambda error: thrown.append(str(error)))

@@ -28,7 +28,7 @@ def test_a_vote_reveals_who_was_who(compared):
     with compared.expect_request(re.compile("/vote$")) as sent:
         compared.get_by_role("button", name="Left is better").click()
     assert sent.value.post_data_json == {"winner": "left"}
-    headings = compared.locator(".side-reply h3")
+    headings = compared.locator(".side-reply h2")
     expect(headings.first).to_contain_text("your choice")
     expect(headings.filter(has_text="pt")).to_have_count(1)
     expect(headings.filter(has_text="lamda")).to_have_count(1)

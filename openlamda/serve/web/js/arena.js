@@ -113,7 +113,7 @@ export class Arena {
 function side(label, { text, sources = [] }) {
   const { ids, node } = footnotes(sources);
   const byK = new Map(sources.map((source) => [source.k, source]));
-  const name = el("h3", {}, label);
+  const name = el("h2", {}, label);
   return { name, node: el("article", { class: "side-reply", "aria-label": label }, name,
     el("div", { class: "text" }, markdown(text, (k) => byK.has(k) ? mark(byK.get(k), ids.get(k)) : null)), node) };
 }

@@ -39,7 +39,7 @@ function copyButton(text) {
 /** What the user said. `on` has edit(text), choose(id). */
 export function userMessage(message, variants, on) {
   const bubble = el("div", { class: "bubble" }, message.text);
-  const item = el("li", { class: "message user" }, el("h3", { class: "unseen" }, "You said"), bubble);
+  const item = el("li", { class: "message user" }, el("h2", { class: "unseen" }, "You said"), bubble);
   if (on) {
     item.append(el("div", { class: "actions" },
       pager(variants, on.choose, "Version"),
@@ -79,7 +79,7 @@ export function agentMessage(message, variants, on) {
   const byK = new Map(sources.map((source) => [source.k, source]));
   const text = markdown(message.text, (k) => byK.has(k) ? mark(byK.get(k), ids.get(k)) : null);
   return el("li", { class: "message agent", "data-reply": message.reply_id },
-    el("h3", { class: "unseen" }, "Reply"),
+    el("h2", { class: "unseen" }, "Reply"),
     el("div", { class: "text" }, text),
     node, doubts(message),
     el("div", { class: "actions" },
@@ -111,7 +111,7 @@ function doubts(message) {
 export function pendingMessage() {
   const stage = el("p", { class: "stage" });
   const text = el("div", { class: "text" });
-  const item = el("li", { class: "message agent pending" }, el("h3", { class: "unseen" }, "Reply on its way"), stage, text);
+  const item = el("li", { class: "message agent pending" }, el("h2", { class: "unseen" }, "Reply on its way"), stage, text);
   const update = (exchange) => {
     stage.hidden = Boolean(exchange.text) || !exchange.working;
     stage.textContent = exchange.stage?.text || "Thinking";
