@@ -13,9 +13,6 @@ from typing import Any
 
 import pytest
 
-playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser tests")
-uvicorn = pytest.importorskip("uvicorn", reason="uvicorn is not installed: no browser tests")
-
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or ""
 FLAGS = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
 PATIENCE = 30_000 if os.environ.get("OPENLAMDA_WEB_URL") else 8_000  # ms; a real model compiles at its first reply
@@ -29,6 +26,7 @@ document.addEventListener("securitypolicyviolation", (event) => {
 
 def _serve(app: Any) -> Iterator[str]:
     """The address of `app` while it is served in a thread."""
+    uvicorn = pytest.importorskip("uvicorn", reason="uvicorn is not installed: no browser tests")
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
@@ -44,6 +42,7 @@ def _serve(app: Any) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def fake() -> Any:
     """The module of the scripted server."""
+    pytest.importorskip("starlette", reason="starlette is not installed: no browser tests")
     sys.path.append(str(Path(__file__).parent))
     return importlib.import_module("web_fake")
 
@@ -74,6 +73,7 @@ def scripted() -> None:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """One Chromium for all tests."""
+    playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser tests")
     if not CHROMIUM:
         pytest.skip("chromium is not installed (Debian: apt-get install chromium): no browser tests")
     playwright_api.expect.set_options(timeout=PATIENCE)
