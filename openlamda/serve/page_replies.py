@@ -16,7 +16,19 @@ from openlamda.serve.bodies import body_of, json_response
 from openlamda.serve.errors import ApiError, as_api_error
 from openlamda.serve.front import report
 from openlamda.serve.page import ARENA, conversation_of
-from openlamda.serve.page_shapes import ArenaAsked, ArenaDone, Asked, Revealed, Side, Vote, done, source_shown
+from openlamda.serve.page_shapes import (
+    ArenaAsked,
+    ArenaDone,
+    Asked,
+    Failed,
+    Piece,
+    Revealed,
+    Side,
+    StageShown,
+    Vote,
+    done,
+    source_shown,
+)
 from openlamda.serve.parts import Parts, parts_of
 from openlamda.store.records import KeptIds, KeptReply, Message
 from openlamda.text.dialog import Dialog, Turn
@@ -47,7 +59,7 @@ async def new_reply(request: Request) -> Response:
                 kept = await replies.keep(parts, caller, question, await task.result(), name, found.id, asked.parent_id)
             for ids, reply in kept or ():
                 for piece in sse.pieces(reply.text):
-                    yield sse.event({"delta": piece}, "text")
+                    yield sse.event(Piece(piece), "text")
                 yield sse.event(done(ids, reply), "done")
         except Exception as error:
             yield _failed(error)
@@ -146,10 +158,9 @@ async def _kept_blind(
 def _told(stage: Stage | None) -> bytes:
     if stage is None:
         return sse.COMMENT
-    return sse.event({"kind": stage.kind, "text": stage.text, "details": dict(stage.details)}, "stage")
+    return sse.event(StageShown(stage.kind, stage.text, dict(stage.details)), "stage")
 
 
 def _failed(error: Exception) -> bytes:
     known = as_api_error(error) or report(error)
-    wait = round(known.retry_after, 1) or None
-    return sse.event({"message": known.message, "status": known.status, "retry_after": wait}, "error")
+    return sse.event(Failed(known.message, known.status, round(known.retry_after, 1) or None), "error")
