@@ -127,13 +127,14 @@ def is_secure(request: Request) -> bool:
 
 async def nobody(parts: Parts) -> str:
     """The id of the user that calls without a key are kept under: one for all servers of a store."""
-    if not parts.nobody:
-        store = parts.store
+    store = parts.store
 
-        def find() -> str:
-            if not any(user.name == NOBODY for user in store.users()):
-                store.new_user(NOBODY)
-            return next(user.id for user in store.users() if user.name == NOBODY)  # the oldest, should there be two
+    def find() -> str:
+        if not any(user.name == NOBODY for user in store.users()):
+            store.new_user(NOBODY)
+        return next(user.id for user in store.users() if user.name == NOBODY)  # the oldest, should there be two
 
-        parts.nobody = await stored(find)
-    return parts.nobody
+    async with parts.finding:
+        if not parts.nobody or await stored(store.user, parts.nobody) is None:  # whose data may have been deleted
+            parts.nobody = await stored(find)
+        return parts.nobody

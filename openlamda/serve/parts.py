@@ -1,6 +1,7 @@
 """What every handler works with, put together once by `create_app`."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
@@ -25,6 +26,7 @@ class Parts:
     metrics: Metrics
     draining: bool = False
     nobody: str = ""  # the user that calls without a key are kept under
+    finding: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 def parts_of(request: Request) -> Parts:

@@ -1,6 +1,7 @@
 """The server against its own description: what it says it takes it takes, and what it answers is as it says."""
 
 import re
+from typing import Any
 
 import msgspec
 import pytest
@@ -60,7 +61,7 @@ def test_the_document_is_whole(client):
 def test_no_fault_and_no_answer_that_is_not_described(described, call, mode):
     """Schemathesis makes requests that are as described, and some that are not."""
     operation = described[call.path][call.method]
-    suppressed = list(HealthCheck)
+    suppressed: list[Any] = list(HealthCheck)
 
     @settings(max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=suppressed)
     @given(case=operation.as_strategy(generation_mode=mode))
