@@ -54,11 +54,13 @@ def new(
     if not 0 <= days <= 36_500:
         raise UserError(f"--days {days}, expected a number of days up to 36500, or 0")
     expires = datetime.now(UTC) + timedelta(days=days) if days else None
+    limits = KeyLimits(requests_per_minute, tokens_per_day)
     with opened(store) as kept:
+        from openlamda.store.keys import check  # brings SQLAlchemy, which opening has made sure of
+
+        check(wanted, limits)  # before there is a user of no key
         owner = user or kept.new_user(name).id
-        key, secret = kept.new_key(
-            owner, name, wanted, KeyLimits(requests_per_minute, tokens_per_day), expires, actor=ACTOR
-        )
+        key, secret = kept.new_key(owner, name, wanted, limits, expires, actor=ACTOR)
     if json:
         print(jsonlib.dumps({**as_json(key), "secret": secret}))
         return

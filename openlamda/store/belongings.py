@@ -41,7 +41,7 @@ class Belongings(Part):
 
     def purge(self, older_than: datetime, actor: str = "") -> dict[str, int]:
         """How many rows were deleted, by table: conversations in which nothing was said since `older_than`, sessions
-        that have ended, and users of before then who have nothing left.
+        that have ended, and nameless users of before then who have nothing left.
         """
         counts: Counter[str] = Counter()
         while True:
@@ -174,7 +174,7 @@ def _purge_rest(connection: sa.Connection, older_than: datetime) -> Counter[str]
     arenas = sa.delete(t.arenas).where(t.arenas.c.created < older_than, t.arenas.c.winner.is_(None))
     counts["arenas"] = connection.execute(arenas).rowcount
     idle = [~sa.exists().where(table.c.user_id == u.id) for table in (t.sessions, t.keys, t.conversations, t.arenas)]
-    counts["users"] = connection.execute(sa.delete(t.users).where(u.created < older_than, *idle)).rowcount
+    counts["users"] = connection.execute(sa.delete(t.users).where(u.name == "", u.created < older_than, *idle)).rowcount
     return counts
 
 

@@ -20,6 +20,7 @@ T = TypeVar("T")
 WAIT = 2  # seconds for a connection
 BUSY = 5  # seconds for another's transaction
 _CLASHES = ("40001", "40P01")  # serialization failure, deadlock: nothing was written, so once more
+_STANDBY = "25006"  # read-only: another server has become the one to write to
 
 
 class Database:
@@ -81,10 +82,14 @@ class Database:
         except exc.TimeoutError:
             raise StoreUnavailable(f"{self.shown} is busy: no connection free for {WAIT} seconds") from None
         except exc.DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) in _CLASHES:
+            state = getattr(error.orig, "sqlstate", None)
+            if state == _STANDBY:
+                self.engine.dispose()  # the next connection may find the other server under the same name
+                raise unavailable(self.shown, error) from None
+            if state in _CLASHES:
                 raise _Clash(f"{self.shown}: transactions clashed") from None
             if isinstance(error, (exc.OperationalError, exc.InterfaceError)) or error.connection_invalidated:
-                raise StoreUnavailable(f"{self.shown} does not answer ({_reason(error)})") from None
+                raise unavailable(self.shown, error) from None
             raise
 
 
@@ -100,9 +105,10 @@ def shown(url: sa.URL) -> str:
     return f"the store postgresql://{url.host or ''}{port}/{url.database or ''}"
 
 
-def _reason(error: exc.DBAPIError) -> str:
-    """A word on what happened: SQLite's own one, which holds no values, or the kind of PostgreSQL's error."""
-    return getattr(error.orig, "sqlite_errorname", None) or type(error.orig).__name__
+def unavailable(shown: str, error: exc.DBAPIError) -> StoreUnavailable:
+    """With SQLite's word for what happened or the kind of PostgreSQL's error, never with values."""
+    reason = getattr(error.orig, "sqlite_errorname", None) or type(error.orig).__name__
+    return StoreUnavailable(f"{shown} does not answer ({reason})")
 
 
 def _json(value: Any) -> str:

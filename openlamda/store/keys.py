@@ -34,12 +34,7 @@ class Keys(Part):
 
         Raises UserError for a scope or a limit that is none, NotFound where there is no such user.
         """
-        if unknown := sorted(scopes - set(SCOPES)):
-            raise UserError(f"scope {unknown[0]!r}, expected one of {', '.join(SCOPES)}")
-        if not scopes:
-            raise UserError(f"no scope, expected one or more of {', '.join(SCOPES)}")
-        if not 0 <= limits.requests_per_minute < 2**31 or not 0 <= limits.tokens_per_day < 2**63:
-            raise UserError("a limit is below zero or beyond counting, expected 0 (no limit) or more")
+        check(scopes, limits)
         secret = PREFIX + secrets.token_urlsafe(32)
         key = Key(new_id("key"), user_id, t.holdable(name), scopes, limits, utc_now(), expires)
         row = {"id": key.id, "user_id": user_id, "name": name, "secret_hash": hashed(secret), "scopes": sorted(scopes)}
@@ -113,6 +108,16 @@ class Keys(Part):
         query = sa.select(t.meters.c.tokens).where(t.meters.c.who == key_id, t.meters.c.day == _day(now or utc_now()))
         with self._database.read() as connection:
             return connection.execute(query).scalar_one_or_none() or 0
+
+
+def check(scopes: frozenset[str], limits: KeyLimits) -> None:
+    """Raises UserError for a scope or a limit that is none."""
+    if unknown := sorted(scopes - set(SCOPES)):
+        raise UserError(f"scope {unknown[0]!r}, expected one of {', '.join(SCOPES)}")
+    if not scopes:
+        raise UserError(f"no scope, expected one or more of {', '.join(SCOPES)}")
+    if not 0 <= limits.requests_per_minute < 2**31 or not 0 <= limits.tokens_per_day < 2**62:
+        raise UserError("a limit is below zero or beyond counting, expected 0 (no limit) or more")
 
 
 def _admit(connection: sa.Connection, who: str, limits: KeyLimits, now: datetime, tokens: int) -> Allowed:

@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import exc
 
 from openlamda.errors import UserError
-from openlamda.store.database import Database
+from openlamda.store.database import Database, unavailable
 
 _LOCK = 7_201_137  # the advisory lock on PostgreSQL that stands for these migrations
 _one_at_a_time = threading.Lock()  # alembic's context belongs to the process
@@ -50,6 +50,7 @@ def _reach(database: Database) -> None:
     except exc.OperationalError as error:
         if refused := _REFUSALS.search(str(error.orig)):
             raise UserError(f"{database.shown}: {refused[1].strip()}") from None
+        raise unavailable(database.shown, error) from None
     except (exc.DatabaseError, sqlite3.DatabaseError) as error:
         if "not a database" in str(error):
             raise UserError(f"{database.shown}: the file is no SQLite database") from None

@@ -39,6 +39,16 @@ def run(*arguments, stdin=""):
         ("model", "show"),
         ("model", "average"),
         ("model", "convert"),
+        ("keys", "new"),
+        ("keys", "list"),
+        ("keys", "revoke"),
+        ("store", "export-user"),
+        ("store", "delete-user"),
+        ("store", "purge"),
+        ("store", "feedback"),
+        ("store", "votes"),
+        ("store", "audit"),
+        ("store", "migrate"),
     ],
 )
 def test_every_command_has_help(arguments):

@@ -1,4 +1,7 @@
+import contextlib
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -75,19 +78,45 @@ def test_nothing_of_a_deleted_user_is_left_but_a_line_without_content(url, kept,
         assert b"quokka" not in path.read_bytes()
 
 
+def test_a_user_who_is_deleted_while_talking_leaves_nothing(url, kept):
+    stores = [open_store(url), open_store(url)]
+    user = stores[0].new_user("quokka")
+    talk = stores[0].new_conversation(user.id, "lamda")
+
+    def talks(worker: int) -> int:
+        with contextlib.suppress(NotFound):
+            for number in range(10_000):
+                place = talk.id if worker % 2 else None
+                stores[worker % 2].keep_exchange(place, None, "hi", kept(), f"{worker}/{number}", user_id=user.id)
+        return number
+
+    with ThreadPoolExecutor(4) as pool:
+        written = [pool.submit(talks, worker) for worker in range(4)]
+        while len(stores[0].conversations(user.id, limit=20)) < 20:
+            time.sleep(0.01)
+        counts = stores[0].delete_user(user.id)
+        assert all(worker.result() > 0 for worker in written)  # each came to its end with NotFound
+    assert counts["replies"] * 2 == counts["messages"] > 40
+    assert everything(url).count(user.id) == 2  # who deleted whom
+    for store in stores:
+        store.close()
+
+
 def test_retention_takes_what_is_old_and_who_has_nothing_left(store, kept):
     old, _ = fill(store, kept, "quokka")
     gone = store.new_user()
     store.new_session(gone.id, timedelta(seconds=-10))
     half = store.keep_exchange(None, None, "old", kept(), "a", user_id=old.id)
+    named = store.new_user("everybody without a key")
     now = utc_now()
-    kept_user = store.new_user()
+    new = store.new_user()
     store.keep_exchange(half.conversation_id, half.message_id, "new", kept(), "c", user_id=old.id)
     counts = store.purge(now)
     assert counts["conversations"] == 2 and counts["replies"] == 2 and counts["messages"] == 4
     assert counts["users"] == 1 and counts["sessions"] == 1
     assert [talk.id for talk in store.conversations(old.id)] == [half.conversation_id]
-    assert store.user(gone.id) is None and store.user(kept_user.id) == kept_user and store.user(old.id) == old
+    assert store.user(named.id) == named
+    assert store.user(gone.id) is None and store.user(new.id) == new and store.user(old.id) == old
     assert store.audit_log(1)[0].action == "purge"
     assert store.purge(now)["conversations"] == 0
 
