@@ -1,0 +1,43 @@
+"""Two systems side by side, and a vote without names."""
+
+import re
+
+import pytest
+
+expect = pytest.importorskip("playwright.sync_api").expect
+
+
+@pytest.fixture
+def compared(page):
+    """The page after both have answered."""
+    page.get_by_role("link", name="Compare two").click()
+    page.get_by_label("Message to both").fill("How high is Mount Kilimanjaro?")
+    page.keyboard.press("Enter")
+    page.get_by_role("group", name="Your vote").wait_for()
+    return page
+
+
+def test_no_name_is_told_before_the_vote(compared):
+    sides = compared.locator(".side-reply")
+    expect(sides).to_have_count(2)
+    expect(sides.get_by_role("heading")).to_have_text(["Left", "Right"])
+    assert "pt" not in compared.locator(".round").inner_text().lower().split()
+
+
+def test_a_vote_reveals_who_was_who(compared):
+    with compared.expect_request(re.compile("/vote$")) as sent:
+        compared.get_by_role("button", name="Left is better").click()
+    assert sent.value.post_data_json == {"winner": "left"}
+    headings = compared.locator(".side-reply h2")
+    expect(headings.first).to_contain_text("your choice")
+    expect(headings.filter(has_text="pt")).to_have_count(1)
+    expect(headings.filter(has_text="lamda")).to_have_count(1)
+    compared.get_by_role("button", name="Ask something else").click()
+    expect(compared.get_by_label("Message to both")).to_be_focused()
+
+
+@pytest.mark.parametrize(("key", "winner"), [("1", "left"), ("2", "right"), ("3", "tie"), ("4", "both_bad")])
+def test_the_keys_1_to_4_vote(compared, key, winner):
+    with compared.expect_request(re.compile("/vote$")) as sent:
+        compared.keyboard.press(key)
+    assert sent.value.post_data_json == {"winner": winner}
