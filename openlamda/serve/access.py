@@ -1,6 +1,7 @@
 """Who asks, by an API key or by the page's cookie, and whether they may, and how much."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -63,12 +64,21 @@ async def with_secret(parts: Parts, secret: str, scope: str) -> Caller:
     """Whoever has this key. Raises ApiError where it is none, or not for this."""
     key = await stored(parts.store.key_of, secret) if secret.startswith(SECRET) and secret.isascii() else None
     if key is None:
-        parts.metrics.refused.labels("key").inc()
+        await _refused(parts, "key", "")
         raise ApiError(401, "the API key is not valid, or not any more", code="invalid_api_key")
     if scope not in key.scopes:
-        parts.metrics.refused.labels("scope").inc()
+        await _refused(parts, "scope", key.id)
         raise ApiError(403, f"the API key is not for {scope}", code="missing_scope")
     return Caller(key.user_id, key, key.name)
+
+
+async def _refused(parts: Parts, why: str, key_id: str) -> None:
+    """Counts a refused key, and notes the first of each minute for the audit log: a flood of them shall not fill it."""
+    parts.metrics.refused.labels(why).inc()
+    minute = int(time.monotonic() // 60)
+    if parts.noted.get(why) != minute:
+        parts.noted[why] = minute
+        await stored(parts.store.audit, "server", f"key.refused.{why}", key_id, {})
 
 
 async def may(parts: Parts, caller: Caller) -> None:

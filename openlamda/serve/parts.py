@@ -27,6 +27,7 @@ class Parts:
     draining: bool = False
     nobody: str = ""  # the user that calls without a key are kept under
     finding: asyncio.Lock = field(default_factory=asyncio.Lock)
+    noted: dict[str, int] = field(default_factory=dict)  # the minute of the last refused key in the audit log, by why
 
 
 def parts_of(request: Request) -> Parts:

@@ -28,6 +28,8 @@ def test_a_forged_or_absent_key_opens_nothing(locked, key):
         assert response.status_code == 401 and response.headers["WWW-Authenticate"] == "Bearer", response.text
         assert response.json()["error"]["code"] == "invalid_api_key"
     assert locked.get("/v1/models", headers=header).status_code == 401
+    store = locked.app.state.parts.store
+    assert [line.action for line in store.audit_log()] in ([], ["key.refused.key"])  # not one for each
     assert locked.get("/healthz").status_code == locked.get("/readyz").status_code == 200
 
 
