@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from openlamda.serve.errors import ApiError
 from openlamda.serve.parts import Parts, parts_of
-from openlamda.store.records import Key
+from openlamda.store.records import Key, utc_now
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -108,7 +108,20 @@ async def by_cookie(request: Request) -> Caller:
     user = await stored(parts.store.session_user, token) if token and token.isascii() else None
     if user is None:
         raise ApiError(401, "no session, expected POST /api/session first", code="no_session")
-    return Caller(user.id, None, user.name)
+    if not parts.settings.require_key:
+        return Caller(user.id, None, user.name)
+    key = await stored(_key_of, parts, user.id)
+    if key is None:
+        raise ApiError(401, "the API key that this session began with is not valid any more", code="invalid_api_key")
+    return Caller(user.id, key, user.name)
+
+
+def _key_of(parts: Parts, user_id: str) -> Key | None:
+    """The newest key that opens the page for a user: its limits count there as well, and without one it is shut."""
+    now, known = utc_now(), parts.store.keys()
+    mine = [key for key in known if key.user_id == user_id and "chat" in key.scopes]
+    valid = [key for key in mine if not key.revoked and (key.expires is None or key.expires > now)]
+    return valid[-1] if valid else None
 
 
 async def begin_session(request: Request, key: str | None) -> Response:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from openlamda.dialog.telling import Stage, Tell
 from openlamda.engine.base import Limits
 from openlamda.serve import following, replies, sse
-from openlamda.serve.access import Caller, by_cookie, stored
+from openlamda.serve.access import Caller, by_cookie, may, spend, stored
 from openlamda.serve.agents import PLAIN, Agent
 from openlamda.serve.bodies import body_of, json_response
 from openlamda.serve.errors import ApiError, as_api_error
@@ -48,6 +48,8 @@ async def new_reply(request: Request) -> Response:
     work = replies.job(question)
     name = replies.named_request(asked.request_id, found.id.encode())
     before = await replies.kept_before(parts, caller, name)
+    if before is None:
+        await may(parts, caller)
     task = None if before else following.start(parts, work)
 
     async def events() -> AsyncIterator[bytes]:
@@ -93,6 +95,7 @@ async def arena(request: Request) -> Response:
     question = _question(agent, said, asked.text, None)
     both = [question, replace(question, agent=parts.agents.pretrained(agent))]
     jobs = [replies.job(each) for each in both]
+    await may(parts, caller)
     task = following.start(parts, _after_another(jobs))
 
     async def events() -> AsyncIterator[bytes]:
@@ -148,6 +151,7 @@ async def _kept_blind(
             user_id=caller.user_id,
         )
         kept.append((ids, reply))
+    await spend(parts, caller, sum(answer.usage["total_tokens"] for answer in answers))
     systems = {"left": sides[0][0], "right": sides[1][0]}
     left, right = (ids.reply_id for ids, _ in kept)
     made = await stored(parts.store.new_arena, caller.user_id, left, right, systems)

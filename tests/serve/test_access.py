@@ -76,3 +76,15 @@ def test_the_page_of_a_locked_server_wants_a_key(locked, new_key):
     assert locked.post("/api/session", json={"key": new_key("completions")}).status_code == 403
     assert locked.post("/api/session", json={"key": new_key("chat")}).status_code == 204
     assert locked.get("/api/me").json()["require_key"] is True
+
+
+def test_the_page_obeys_the_keys_limits_and_its_end(locked, store):
+    locked.headers["X-Openlamda"] = "1"
+    limits = KeyLimits(requests_per_minute=1)
+    key, secret = store.new_key(store.new_user("x").id, "k", frozenset({"chat"}), limits)
+    assert locked.post("/api/session", json={"key": secret}).status_code == 204
+    path = f"/api/conversations/{locked.post('/api/conversations', json={}).json()['id']}/replies"
+    asked = [{"text": "hello", "request_id": name} for name in ("a", "a", "b")]  # the second is the first again
+    assert [locked.post(path, json=body).status_code for body in asked] == [200, 200, 429]
+    store.revoke_key(key.id)
+    assert locked.get("/api/me").status_code == 401
