@@ -58,14 +58,14 @@ def serve(
     model
         A model directory; default: the model that ships.
     host
-        The address to listen at. Others than this machine's own want --require-key.
+        The address to listen at. One that others can reach wants --require-key.
     port
         The port; 0: any that is free.
     roles
         A folder of role files (TOML) beside those that ship; they are read again when they change.
     store
         Where conversations, keys and feedback are kept: a path, sqlite:///PATH or postgresql://USER@HOST/NAME;
-        default: a file in the user's folder of data.
+        default: OPENLAMDA_STORE, else a file in the user's folder of data.
     require_key
         Answer nobody without an API key (openlamda keys new).
     hide_candidates

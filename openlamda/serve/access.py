@@ -1,6 +1,7 @@
 """Who asks, by an API key or by the page's cookie, and whether they may, and how much."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,7 +12,7 @@ from starlette.responses import Response
 
 from openlamda.serve.errors import ApiError
 from openlamda.serve.parts import Parts, parts_of
-from openlamda.store.records import Key
+from openlamda.store.records import Key, utc_now
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -63,12 +64,21 @@ async def with_secret(parts: Parts, secret: str, scope: str) -> Caller:
     """Whoever has this key. Raises ApiError where it is none, or not for this."""
     key = await stored(parts.store.key_of, secret) if secret.startswith(SECRET) and secret.isascii() else None
     if key is None:
-        parts.metrics.refused.labels("key").inc()
+        await _refused(parts, "key", "")
         raise ApiError(401, "the API key is not valid, or not any more", code="invalid_api_key")
     if scope not in key.scopes:
-        parts.metrics.refused.labels("scope").inc()
+        await _refused(parts, "scope", key.id)
         raise ApiError(403, f"the API key is not for {scope}", code="missing_scope")
     return Caller(key.user_id, key, key.name)
+
+
+async def _refused(parts: Parts, why: str, key_id: str) -> None:
+    """Counts a refused key, and notes the first of each minute for the audit log: a flood of them shall not fill it."""
+    parts.metrics.refused.labels(why).inc()
+    minute = int(time.monotonic() // 60)
+    if parts.noted.get(why) != minute:
+        parts.noted[why] = minute
+        await stored(parts.store.audit, "server", f"key.refused.{why}", key_id, {})
 
 
 async def may(parts: Parts, caller: Caller) -> None:
@@ -98,7 +108,20 @@ async def by_cookie(request: Request) -> Caller:
     user = await stored(parts.store.session_user, token) if token and token.isascii() else None
     if user is None:
         raise ApiError(401, "no session, expected POST /api/session first", code="no_session")
-    return Caller(user.id, None, user.name)
+    if not parts.settings.require_key:
+        return Caller(user.id, None, user.name)
+    key = await stored(_key_of, parts, user.id)
+    if key is None:
+        raise ApiError(401, "the API key that this session began with is not valid any more", code="invalid_api_key")
+    return Caller(user.id, key, user.name)
+
+
+def _key_of(parts: Parts, user_id: str) -> Key | None:
+    """The newest key that opens the page for a user: its limits count there as well, and without one it is shut."""
+    now, known = utc_now(), parts.store.keys()
+    mine = [key for key in known if key.user_id == user_id and "chat" in key.scopes]
+    valid = [key for key in mine if not key.revoked and (key.expires is None or key.expires > now)]
+    return valid[-1] if valid else None
 
 
 async def begin_session(request: Request, key: str | None) -> Response:
@@ -127,13 +150,14 @@ def is_secure(request: Request) -> bool:
 
 async def nobody(parts: Parts) -> str:
     """The id of the user that calls without a key are kept under: one for all servers of a store."""
-    if not parts.nobody:
-        store = parts.store
+    store = parts.store
 
-        def find() -> str:
-            if not any(user.name == NOBODY for user in store.users()):
-                store.new_user(NOBODY)
-            return next(user.id for user in store.users() if user.name == NOBODY)  # the oldest, should there be two
+    def find() -> str:
+        if not any(user.name == NOBODY for user in store.users()):
+            store.new_user(NOBODY)
+        return next(user.id for user in store.users() if user.name == NOBODY)  # the oldest, should there be two
 
-        parts.nobody = await stored(find)
-    return parts.nobody
+    async with parts.finding:
+        if not parts.nobody or await stored(store.user, parts.nobody) is None:  # whose data may have been deleted
+            parts.nobody = await stored(find)
+        return parts.nobody

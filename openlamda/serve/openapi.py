@@ -35,15 +35,14 @@ class Call:
     gives: Any = None  # a shape, a content type, or None: nothing
     takes: Any = None
     status: int = 200
-    streams: str = ""  # what the events are, if it answers in pieces; beside `gives` or instead of it
+    streams: tuple[tuple[str, Any], ...] = ()  # name and shape of its events, if it answers in pieces
     access: str = "key"  # "key", "page" or ""
     errors: tuple[int, ...] = ()
     query: tuple[str, ...] = ()
     other: tuple[int, ...] = field(default=())  # statuses without a body
 
 
-_STAGES = "`stage` {kind, text, details}"
-_CHUNKS = "`data:` with ChatChunk, some with `openlamda.stage` and an empty delta; an Error where it fails; `[DONE]`"
+_STAGE = (("stage", page_shapes.StageShown), ("error", page_shapes.Failed))
 CALLS = (
     Call(
         "post",
@@ -51,7 +50,7 @@ CALLS = (
         "Reply to a dialog",
         chat_shapes.ChatCompletion,
         chat_shapes.ChatRequest,
-        streams=_CHUNKS,
+        streams=(("", chat_shapes.ChatChunk), ("", Error)),
         errors=(404, 429, 502, 503, 504),
     ),
     Call(
@@ -60,7 +59,7 @@ CALLS = (
         "Go on with a prompt, unjudged",
         completion_shapes.Completion,
         completion_shapes.CompletionRequest,
-        streams="`data:` with Completion; `[DONE]`",
+        streams=(("", completion_shapes.Completion),),
         errors=(404, 429, 502, 503, 504),
     ),
     Call("get", "/v1/models", "All agents", service.Models),
@@ -143,7 +142,7 @@ CALLS = (
         "Say something and get a reply",
         None,
         page_shapes.Asked,
-        streams=f"{_STAGES}, `text` {{delta}}, `done` with Done, `error` {{message, status, retry_after}}",
+        streams=(*_STAGE, ("text", page_shapes.Piece), ("done", page_shapes.Done)),
         access="page",
         errors=(404, 429),
     ),
@@ -164,7 +163,7 @@ CALLS = (
         "Two systems' replies, blind",
         None,
         page_shapes.ArenaAsked,
-        streams=f"{_STAGES}, `done` with ArenaDone, `error`",
+        streams=(*_STAGE, ("done", page_shapes.ArenaDone)),
         access="page",
         errors=(404, 429),
     ),
@@ -178,7 +177,6 @@ CALLS = (
         errors=(404,),
     ),
 )
-STREAMED = (chat_shapes.ChatChunk, page_shapes.Done, page_shapes.ArenaDone)
 _SAID = {
     400: "The request is not as described",
     401: "No key or session, or one that is not valid",
@@ -198,7 +196,7 @@ _SAID = {
 def document() -> dict[str, Any]:
     """The document."""
     shapes = [shape for call in CALLS for shape in (call.gives, call.takes) if _is_shape(shape)]
-    once = list(dict.fromkeys([*shapes, *STREAMED, Error]))
+    once = list(dict.fromkeys([*shapes, *(shape for call in CALLS for _, shape in call.streams), Error]))
     _, components = msgspec.json.schema_components(once, ref_template="#/components/schemas/{name}")
     paths: dict[str, dict[str, Any]] = {}
     for call in CALLS:
@@ -230,6 +228,24 @@ def _schema(shape: Any) -> dict[str, Any]:
     return found
 
 
+def _streamed(call: Call) -> list[tuple[str, list[Any]]]:
+    """Names of events, and the shapes that the data of each can have."""
+    named: dict[str, list[Any]] = {}
+    for name, shape in call.streams:
+        named.setdefault(name, []).append(shape)
+    return list(named.items())
+
+
+def _event(name: str, shapes: list[Any]) -> dict[str, Any]:
+    """An event: a line of JSON, or [DONE] at the end of streams whose events have no name."""
+    said = {"anyOf": [_schema(shape) for shape in shapes]}
+    data = {"type": "string", "contentMediaType": "application/json", "contentSchema": said}
+    if not name:
+        data["description"] = "JSON, and [DONE] at the end"
+        return {"type": "object", "properties": {"data": data}, "required": ["data"], "not": {"required": ["event"]}}
+    return {"type": "object", "properties": {"event": {"const": name}, "data": data}, "required": ["event", "data"]}
+
+
 def _operation(call: Call) -> dict[str, Any]:
     content: dict[str, Any] = {}
     if isinstance(call.gives, str):
@@ -237,7 +253,7 @@ def _operation(call: Call) -> dict[str, Any]:
     elif call.gives is not None:
         content["application/json"] = {"schema": _schema(call.gives)}
     if call.streams:
-        content["text/event-stream"] = {"schema": {"type": "string", "description": call.streams}}
+        content["text/event-stream"] = {"schema": {"oneOf": [_event(*streamed) for streamed in _streamed(call)]}}
     answers: dict[str, Any] = {str(call.status): {"description": "Done"} | ({"content": content} if content else {})}
     answers |= {str(status): {"description": "Done"} for status in call.other}
     errors = {*call.errors, 503}

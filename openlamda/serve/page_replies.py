@@ -10,13 +10,25 @@ from starlette.responses import Response
 from openlamda.dialog.telling import Stage, Tell
 from openlamda.engine.base import Limits
 from openlamda.serve import following, replies, sse
-from openlamda.serve.access import Caller, by_cookie, stored
+from openlamda.serve.access import Caller, by_cookie, may, spend, stored
 from openlamda.serve.agents import PLAIN, Agent
 from openlamda.serve.bodies import body_of, json_response
 from openlamda.serve.errors import ApiError, as_api_error
 from openlamda.serve.front import report
 from openlamda.serve.page import ARENA, conversation_of
-from openlamda.serve.page_shapes import ArenaAsked, ArenaDone, Asked, Revealed, Side, Vote, done, source_shown
+from openlamda.serve.page_shapes import (
+    ArenaAsked,
+    ArenaDone,
+    Asked,
+    Failed,
+    Piece,
+    Revealed,
+    Side,
+    StageShown,
+    Vote,
+    done,
+    source_shown,
+)
 from openlamda.serve.parts import Parts, parts_of
 from openlamda.store.records import KeptIds, KeptReply, Message
 from openlamda.text.dialog import Dialog, Turn
@@ -36,6 +48,8 @@ async def new_reply(request: Request) -> Response:
     work = replies.job(question)
     name = replies.named_request(asked.request_id, found.id.encode())
     before = await replies.kept_before(parts, caller, name)
+    if before is None:
+        await may(parts, caller)
     task = None if before else following.start(parts, work)
 
     async def events() -> AsyncIterator[bytes]:
@@ -47,7 +61,7 @@ async def new_reply(request: Request) -> Response:
                 kept = await replies.keep(parts, caller, question, await task.result(), name, found.id, asked.parent_id)
             for ids, reply in kept or ():
                 for piece in sse.pieces(reply.text):
-                    yield sse.event({"delta": piece}, "text")
+                    yield sse.event(Piece(piece), "text")
                 yield sse.event(done(ids, reply), "done")
         except Exception as error:
             yield _failed(error)
@@ -81,6 +95,7 @@ async def arena(request: Request) -> Response:
     question = _question(agent, said, asked.text, None)
     both = [question, replace(question, agent=parts.agents.pretrained(agent))]
     jobs = [replies.job(each) for each in both]
+    await may(parts, caller)
     task = following.start(parts, _after_another(jobs))
 
     async def events() -> AsyncIterator[bytes]:
@@ -136,6 +151,7 @@ async def _kept_blind(
             user_id=caller.user_id,
         )
         kept.append((ids, reply))
+    await spend(parts, caller, sum(answer.usage["total_tokens"] for answer in answers))
     systems = {"left": sides[0][0], "right": sides[1][0]}
     left, right = (ids.reply_id for ids, _ in kept)
     made = await stored(parts.store.new_arena, caller.user_id, left, right, systems)
@@ -146,10 +162,9 @@ async def _kept_blind(
 def _told(stage: Stage | None) -> bytes:
     if stage is None:
         return sse.COMMENT
-    return sse.event({"kind": stage.kind, "text": stage.text, "details": dict(stage.details)}, "stage")
+    return sse.event(StageShown(stage.kind, stage.text, dict(stage.details)), "stage")
 
 
 def _failed(error: Exception) -> bytes:
     known = as_api_error(error) or report(error)
-    wait = round(known.retry_after, 1) or None
-    return sse.event({"message": known.message, "status": known.status, "retry_after": wait}, "error")
+    return sse.event(Failed(known.message, known.status, round(known.retry_after, 1) or None), "error")

@@ -8,7 +8,7 @@ from openlamda.serve.chat_shapes import MOST_TEXT, Seed
 from openlamda.store.records import Conversation, KeptIds, KeptReply, Message
 
 Id = Annotated[str, Meta(min_length=1, max_length=100)]
-Said = Annotated[str, Meta(min_length=1, max_length=MOST_TEXT)]
+Said = Annotated[str, Meta(min_length=1, max_length=MOST_TEXT, pattern=r"\S")]
 
 
 class SessionRequest(Struct, kw_only=True):
@@ -115,6 +115,28 @@ class Asked(Struct, kw_only=True):
     request_id: Id
     parent_id: Id | None = None
     seed: Seed | None = None
+
+
+class StageShown(Struct):
+    """How far a reply is (dialog/telling.py)."""
+
+    kind: Literal["drafting", "judged", "looking_up", "found", "answering"]
+    text: str
+    details: dict[str, Any]
+
+
+class Piece(Struct):
+    """Some of the checked text."""
+
+    delta: str
+
+
+class Failed(Struct):
+    """Why a stream ends without a reply."""
+
+    message: str
+    status: int
+    retry_after: float | None = None
 
 
 class ReplyShown(Struct):

@@ -1,6 +1,7 @@
 """What every handler works with, put together once by `create_app`."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
@@ -25,6 +26,8 @@ class Parts:
     metrics: Metrics
     draining: bool = False
     nobody: str = ""  # the user that calls without a key are kept under
+    finding: asyncio.Lock = field(default_factory=asyncio.Lock)
+    noted: dict[str, int] = field(default_factory=dict)  # the minute of the last refused key in the audit log, by why
 
 
 def parts_of(request: Request) -> Parts:

@@ -25,6 +25,7 @@ def run(*arguments, stdin=""):
     [
         (),
         ("chat",),
+        ("serve",),
         ("index",),
         ("judge",),
         ("train",),

@@ -348,3 +348,29 @@ def test_no_text_can_cite_what_was_not_returned(text, found):
     sources = citations.sources(kept, results, claims(kept, results))
     assert all(results[source.k - 1].url == source.url is not None for source in sources)
     assert all(f"[{source.k}]" in text or f"[0{source.k}]" in text or f"[00{source.k}]" in text for source in sources)
+
+
+def test_stages_are_told_without_a_candidates_text(tokenizer):
+    scores = {("bad words", "UNSAFE"): 0.9}
+    model = scripted(
+        tokenizer, drafts=["bad words", "I guess."], query="how high Kraim", finals=["12 metres. [1]"], scores=scores
+    )
+    told = []
+    reply = Lamda(model, tokenizer, Toolset([Found()]), judges=ALL).reply(HELLO, tell=told.append)
+    assert [stage.kind for stage in told] == ["drafting", "judged", "looking_up", "found", "answering", "judged"]
+    assert [stage.text for stage in told[:2]] == ["16 drafts", "8 dropped as unsafe"]
+    assert told[1].details == {"dropped": 8, "unsafe": 8, "left": 8}
+    assert told[2].details == {"query": "how high Kraim"} and told[3].details == {"results": 1}
+    candidates = {c.text for drawn in reply.trace.rounds.values() for c in drawn}
+    assert not any(text in f"{stage.text} {stage.details}" for stage in told for text in candidates)
+
+
+def test_several_replies_differ_and_the_best_comes_first(tokenizer):
+    scores = {("b", "SENSIBLE"): 0.95, ("bad", "UNSAFE"): 0.9}
+    model = scripted(tokenizer, drafts=["a", "b", "bad", "b"], scores=scores)
+    lamda = Lamda(model, tokenizer, Toolset([]), judges=ALL)
+    first, second = lamda.replies(HELLO, 5)
+    assert (first.text, second.text) == ("b", "a") and lamda.reply(HELLO).text == "b"
+    for reply in (first, second):
+        (chosen,) = (c for c in reply.trace.rounds["draft"] if c.chosen)
+        assert chosen.text == reply.text

@@ -1,4 +1,4 @@
-"""A server over a scripted model and a real store on SQLite: in this process for most tests, behind a socket for some."""
+"""A server over a scripted model and a real store on SQLite: in this process, or behind a socket."""
 
 import contextlib
 import threading

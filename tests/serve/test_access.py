@@ -28,6 +28,8 @@ def test_a_forged_or_absent_key_opens_nothing(locked, key):
         assert response.status_code == 401 and response.headers["WWW-Authenticate"] == "Bearer", response.text
         assert response.json()["error"]["code"] == "invalid_api_key"
     assert locked.get("/v1/models", headers=header).status_code == 401
+    store = locked.app.state.parts.store
+    assert [line.action for line in store.audit_log()] in ([], ["key.refused.key"])  # not one for each
     assert locked.get("/healthz").status_code == locked.get("/readyz").status_code == 200
 
 
@@ -74,3 +76,15 @@ def test_the_page_of_a_locked_server_wants_a_key(locked, new_key):
     assert locked.post("/api/session", json={"key": new_key("completions")}).status_code == 403
     assert locked.post("/api/session", json={"key": new_key("chat")}).status_code == 204
     assert locked.get("/api/me").json()["require_key"] is True
+
+
+def test_the_page_obeys_the_keys_limits_and_its_end(locked, store):
+    locked.headers["X-Openlamda"] = "1"
+    limits = KeyLimits(requests_per_minute=1)
+    key, secret = store.new_key(store.new_user("x").id, "k", frozenset({"chat"}), limits)
+    assert locked.post("/api/session", json={"key": secret}).status_code == 204
+    path = f"/api/conversations/{locked.post('/api/conversations', json={}).json()['id']}/replies"
+    asked = [{"text": "hello", "request_id": name} for name in ("a", "a", "b")]  # the second is the first again
+    assert [locked.post(path, json=body).status_code for body in asked] == [200, 200, 429]
+    store.revoke_key(key.id)
+    assert locked.get("/api/me").status_code == 401

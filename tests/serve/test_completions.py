@@ -1,4 +1,4 @@
-"""/v1/completions over the model that ships: its logprobs against the engine's, and our own remote engine as a client."""
+"""/v1/completions over the model that ships: logprobs against the engine's, our remote engine as a client."""
 
 import math
 
