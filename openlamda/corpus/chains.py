@@ -82,7 +82,10 @@ def unanswered(maker: Maker) -> Researched:
     kind, questions = ATTRIBUTES[attribute]
     wording = rng.choice(GENERIC_QUESTIONS if rng.random() < 0.35 else questions)
     if (draw := rng.random()) < 0.15:  # what no entry is about
-        attribute, wording = " ".join(rng.choice(maker.words) for _ in range(rng.choice((1, 1, 2)))), rng.choice(UNHEARD)
+        attribute, wording = (
+            " ".join(rng.choice(maker.words) for _ in range(rng.choice((1, 1, 2)))),
+            rng.choice(UNHEARD),
+        )
     elif draw < 0.4:
         attribute, kind, wording = maker.invented()
     question = wording.format(e=entity, a=attribute)

@@ -22,9 +22,7 @@ def in_turns(make: Callable[[int], Iterator[Any]], workers: int, first: int) -> 
     context = multiprocessing.get_context("spawn")
     queues = [context.Queue(AHEAD) for _ in range(workers)]
     running = [
-        context.Process(
-            target=_work, args=(make, number, _given(first, workers, number), queues[number]), daemon=True
-        )
+        context.Process(target=_work, args=(make, number, _given(first, workers, number), queues[number]), daemon=True)
         for number in range(workers)
     ]
     for process in running:

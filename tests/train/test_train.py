@@ -196,7 +196,11 @@ def recipe(tmp_path, tokenizer, monkeypatch) -> Recipe:
     """Six steps of a tiny model."""
     (tmp_path / "t.model").write_bytes(tokenizer.model)
     monkeypatch.setitem(loop.PRESETS, "tiny", TINY)
-    monkeypatch.setattr(feed, "sources", lambda mixture, *_, held, beliefs: {t: source(t, tokenizer, held) for t in mixture})
+
+    def sources(mixture, *_, held, beliefs):
+        return {task: source(task, tokenizer, held) for task in mixture}
+
+    monkeypatch.setattr(feed, "sources", sources)
     return Recipe(
         start="tiny", tokenizer=str(tmp_path / "t.model"), steps=6, batch_rows=2, row_tokens=256, log_every=1,
         checkpoint_every=2, mixture={"lookup": 1.0}, optimizer=Optimizer(name="adamw", warmup_steps=2, decay_steps=2),
