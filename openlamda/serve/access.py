@@ -19,7 +19,6 @@ T = TypeVar("T")
 COOKIE = "openlamda"
 CSRF = "X-Openlamda"
 SECRET = "olk_"
-NOBODY = "calls without a key"
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ async def by_key(request: Request, scope: str) -> Caller:
     """
     parts, secret = parts_of(request), bearer(request)
     if not secret.startswith(SECRET) and not parts.settings.require_key:
-        return Caller(await nobody(parts))
+        return Caller(await stored(parts.store.nobody))
     if not secret:
         raise ApiError(401, "no API key, expected Authorization: Bearer olk_...", code="invalid_api_key")
     return await with_secret(parts, secret, scope)
@@ -118,8 +117,8 @@ async def by_cookie(request: Request) -> Caller:
 
 def _key_of(parts: Parts, user_id: str) -> Key | None:
     """The newest key that opens the page for a user: its limits count there as well, and without one it is shut."""
-    now, known = utc_now(), parts.store.keys()
-    mine = [key for key in known if key.user_id == user_id and "chat" in key.scopes]
+    now = utc_now()
+    mine = [key for key in parts.store.keys(user_id) if "chat" in key.scopes]
     valid = [key for key in mine if not key.revoked and (key.expires is None or key.expires > now)]
     return valid[-1] if valid else None
 
@@ -146,18 +145,3 @@ async def begin_session(request: Request, key: str | None) -> Response:
 def is_secure(request: Request) -> bool:
     """Whether the browser came by https."""
     return parts_of(request).settings.secure or request.url.scheme == "https"
-
-
-async def nobody(parts: Parts) -> str:
-    """The id of the user that calls without a key are kept under: one for all servers of a store."""
-    store = parts.store
-
-    def find() -> str:
-        if not any(user.name == NOBODY for user in store.users()):
-            store.new_user(NOBODY)
-        return next(user.id for user in store.users() if user.name == NOBODY)  # the oldest, should there be two
-
-    async with parts.finding:
-        if not parts.nobody or await stored(store.user, parts.nobody) is None:  # whose data may have been deleted
-            parts.nobody = await stored(find)
-        return parts.nobody

@@ -39,7 +39,7 @@ def upgrade(database: Database) -> str:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
         if _version(connection, script, database.shown) != head:
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, head)
     return head
 
 
