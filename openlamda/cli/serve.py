@@ -140,7 +140,7 @@ def _serve_one(options: Served, listening: socket.socket) -> None:
     from openlamda.serve.logs import log_as_json
     from openlamda.serve.running import run
     from openlamda.serve.settings import Settings
-    from openlamda.store.opening import default_url, open_store
+    from openlamda.store import StoreUnavailable, default_url, open_store
     from openlamda.tools.toolset import open_toolset
 
     log_as_json()
@@ -160,7 +160,10 @@ def _serve_one(options: Served, listening: socket.socket) -> None:
         remote_model=options.remote_model,
     )
     folders = [SHIPPED_ROLES, *([options.roles] if options.roles is not None else [])]
-    store = open_store(options.store or default_url())
+    try:
+        store = open_store(options.store or default_url())
+    except StoreUnavailable as error:
+        raise UserError(f"{error}: is it running?") from None
     try:
         agents = Agents(loading, (options.model or SHIPPED).resolve().name, folders)
         run(create_app(settings, agents, store), listening)
