@@ -14,7 +14,7 @@ from openlamda.evaluate.contexts import Context
 from openlamda.evaluate.systems import Said
 from openlamda.text.stated import Passage, Stated, missing, stated
 
-_LINK = re.compile(r"\[([^\[\]\n]+)\]\(([^()\s]+)\)")
+_LINK = re.compile(r"\[([^\[\]\n]+)\]\(((?:[^()\s]|\([^()\s]*\))+)\)")
 _QUERIES = ("search_query", "q", "query")  # of addresses that search for what a link is named after
 _TO_BE = re.compile(
     r"\b(?:[Ii] am|[Ii]['’]m|[Mm]y name is|[Mm]y name['’]s)(?: just| only| really| actually| still)?"
@@ -97,7 +97,7 @@ def _leads(label: str, url: str, said: Said) -> bool | None:
     """
     if link(url) is None or "." not in (urlsplit(url).hostname or ""):
         return False
-    asked = parse_qs(urlsplit(url).query)
+    asked = parse_qs(urlsplit(url).query, keep_blank_values=True)
     for name in _QUERIES:
         if name in asked:
             return _words(asked[name][0]) == _words(label)

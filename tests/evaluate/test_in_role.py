@@ -24,6 +24,7 @@ SUITES = Path(__file__).parents[2] / "suites"
 EVEREST, MUSIC = config.load(Suite, SUITES / "roles.toml", ()).contexts
 LHOTSE = {"text": "Lhotse / height / 8,516 metres", "title": "Lhotse", "url": "https://example.org/lhotse"}
 NORMA = {"text": "Norma / composer / Vincenzo Bellini", "title": "Norma", "url": "https://example.org/norma"}
+OPERA = NORMA | {"url": "https://example.org/Norma_(opera)"}
 GENEVA = {"text": "World Health Organization / headquarters / Geneva", "title": "WHO", "url": "https://example.org/who"}
 SEARCH = "https://www.youtube.com/results?search_query="
 
@@ -91,6 +92,8 @@ def test_a_tutor_helps_with_supported_facts_and_speaks_of_the_role(reply, helps,
         ("Try [Riders on the Storm](https://youtube).", False, False),
         (f"Try [Here Comes the Sun]({SEARCH}here+comes+the+sun).", False, False),  # the role file's own, again
         (f"[?]({SEARCH})", False, False),
+        (f"[Riders on the Storm]({SEARCH})", False, False),
+        (citing("[Norma](https://example.org/Norma_(opera))", OPERA), True, True),
         (
             citing("I looked it up: the headquarters of the World Health Organization is Geneva. [1]", GENEVA),
             False,
