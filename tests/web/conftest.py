@@ -16,6 +16,7 @@ import pytest
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or ""
 FLAGS = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
 PATIENCE = 30_000 if os.environ.get("OPENLAMDA_WEB_URL") else 8_000  # ms; a real model compiles at its first reply
+DESK = {"width": 1280, "height": 800}
 WATCH = """
 window.violations = [];
 document.addEventListener("securitypolicyviolation", (event) => {
@@ -89,7 +90,7 @@ def visit(browser, base_url) -> Iterator[Callable[..., Any]]:
     opened, thrown = [], []
 
     def open_page(url: str = base_url, **options: Any) -> Any:
-        context = browser.new_context(**({"viewport": {"width": 1280, "height": 800}} | options))
+        context = browser.new_context(**({"viewport": DESK, "reduced_motion": "reduce"} | options))
         context.set_default_timeout(PATIENCE)
         context.add_init_script(WATCH)
         page = context.new_page()
@@ -104,6 +105,15 @@ def visit(browser, base_url) -> Iterator[Callable[..., Any]]:
         thrown += page.evaluate("window.violations ?? []")
         context.close()
     assert thrown == []
+
+
+@pytest.fixture(scope="session")
+def blank(browser, base_url) -> Iterator[Any]:
+    """One page for all that only calls the page's modules."""
+    page = browser.new_page()
+    page.goto(f"{base_url}static/css/base.css")
+    yield page
+    page.close()
 
 
 @pytest.fixture
