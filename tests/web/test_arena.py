@@ -30,8 +30,8 @@ def test_a_vote_reveals_who_was_who(compared):
     assert sent.value.post_data_json == {"winner": "left"}
     headings = compared.locator(".side-reply h2")
     expect(headings.first).to_contain_text("your choice")
-    expect(headings.filter(has_text="pt")).to_have_count(1)
-    expect(headings.filter(has_text="lamda")).to_have_count(1)
+    expect(headings.filter(has_text="PT, the model alone")).to_have_count(1)
+    expect(headings.filter(has_text="LaMDA, with judges and tools")).to_have_count(1)
     compared.get_by_role("button", name="Ask something else").click()
     expect(compared.get_by_label("Message to both")).to_be_focused()
 
