@@ -81,11 +81,13 @@ def serve(
     index
         Look up in this index, too: a folder that `openlamda index` made, or http://HOST:9200/NAME on OpenSearch.
     web
-        Look up on the web, too: searxng=URL or brave=URL of a service's JSON search. What is looked up is sent there.
+        Look up on the web, too: searxng=URL or brave=URL of a service's JSON search. What is looked up is sent there. A
+        key is read from OPENLAMDA_WEB_KEY.
     devices
         Split the model over so many of this machine's GPUs or TPU cores.
     remote
-        The URL of a server that computes, as http://localhost:8000/v1 of vLLM (docs/engine.md).
+        The URL of a server that computes, as http://localhost:8000/v1 of vLLM (docs/engine.md). An API key is read from
+        OPENLAMDA_API_KEY.
     remote_model
         The name of the model on that server, where it wants one.
     """

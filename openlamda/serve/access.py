@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar
@@ -124,10 +125,16 @@ def _key_of(parts: Parts, user_id: str) -> Key | None:
 
 
 async def begin_session(request: Request, key: str | None) -> Response:
-    """A new session's cookie: for a key's owner where one is given, else for a new user without a name."""
+    """A new session's cookie: for a key's owner where one is given, else for a new user without a name. Without a key,
+    a browser that has a session keeps it: two tabs are one visitor.
+    """
     parts = parts_of(request)
     if request.headers.get(CSRF) != "1":
         raise ApiError(403, f"expected the header {CSRF}: 1", code="csrf")
+    if not key:
+        with suppress(ApiError):
+            await by_cookie(request)
+            return Response(status_code=204)
     if key:
         user_id = (await with_secret(parts, key, "chat")).user_id
     elif parts.settings.require_key:
