@@ -25,6 +25,7 @@ class Parts:
     workers: Workers
     metrics: Metrics
     draining: bool = False
+    warm: bool = False  # the model has replied once, so that what it compiles is there
     nobody: str = ""  # the user that calls without a key are kept under
     finding: asyncio.Lock = field(default_factory=asyncio.Lock)
     noted: dict[str, int] = field(default_factory=dict)  # the minute of the last refused key in the audit log, by why

@@ -21,7 +21,7 @@ def test_migrations_make_the_tables_that_the_program_knows(fresh):
     with store._database.read() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
-    assert store.version() == "0001"
+    assert store.version() == "0002"
     store.close()
 
 
@@ -48,7 +48,9 @@ def test_a_newer_store_is_refused(fresh):
     with store._database.write() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     store.close()
-    with pytest.raises(UserError, match="is of version 9999, made by a newer openlamda than this, which knows 0001"):
+    with pytest.raises(
+        UserError, match="is of version 9999, made by a newer openlamda than this, which knows 0001"
+    ):
         open_store(fresh)
 
 
