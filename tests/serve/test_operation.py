@@ -10,6 +10,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
@@ -322,6 +323,20 @@ def test_the_command_serves_and_ends(tmp_path, replicas):
         finally:
             process.send_signal(signal.SIGTERM)
             assert process.wait(60) in (0, -signal.SIGTERM)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
+def test_replicas_end_with_the_process_that_watches_them(tmp_path):
+    command = [sys.executable, "-m", "openlamda", "serve", "--port", "0", "--store", str(tmp_path / "s.db")]
+    with subprocess.Popen([*command, "--replicas", "2"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[3]
+        until(lambda: _ready(url), 240)
+        begun = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        process.kill()
+    assert len(begun) >= 2
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in begun), 60)
 
 
 def _ready(url):

@@ -48,9 +48,7 @@ def test_a_newer_store_is_refused(fresh):
     with store._database.write() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     store.close()
-    with pytest.raises(
-        UserError, match="is of version 9999, made by a newer openlamda than this, which knows 0001"
-    ):
+    with pytest.raises(UserError, match="is of version 9999, made by a newer openlamda than this, which knows 0001"):
         open_store(fresh)
 
 
