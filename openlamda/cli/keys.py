@@ -18,7 +18,7 @@ ACTOR = "command line"  # in the audit log
 def new(
     name: str,
     *,
-    scopes: str = "chat,completions,feedback",
+    scopes: str = "chat,completions",
     requests_per_minute: int = 0,
     tokens_per_day: int = 0,
     days: int = 0,
@@ -35,7 +35,7 @@ def new(
     name
         What it is for, in your words.
     scopes
-        What it opens, with commas: chat, completions, feedback, admin.
+        What it opens, with commas: chat, completions, admin.
     requests_per_minute
         So many requests a minute, over all servers on this store; 0: no limit.
     tokens_per_day

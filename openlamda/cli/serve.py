@@ -1,6 +1,8 @@
 """`openlamda serve`."""
 
+import ctypes
 import logging
+import platform
 import socket
 from dataclasses import dataclass
 from functools import partial
@@ -8,6 +10,7 @@ from pathlib import Path
 
 from openlamda.errors import UserError
 
+M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3  # of malloc.h
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -133,8 +136,19 @@ def serve(
         Replicas(partial(_serve_one, options), listening, replicas).run()
 
 
+def _give_back_memory() -> None:
+    """Left to itself, glibc gives each thread a heap of its own and keeps in them what was freed, in ever smaller
+    pieces: 1.8 GiB after four minutes under load, where 0.85 GiB are enough.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        glibc = ctypes.CDLL(None)
+        glibc.mallopt(M_ARENA_MAX, 2)
+        glibc.mallopt(M_MMAP_THRESHOLD, 2**18)  # bytes; what is larger goes back to the system when it is freed
+
+
 def _serve_one(options: Served, listening: socket.socket) -> None:
     """A server in this process."""
+    _give_back_memory()
     from openlamda.dialog.roles import SHIPPED as SHIPPED_ROLES
     from openlamda.loading import SHIPPED, load
     from openlamda.serve.agents import Agents

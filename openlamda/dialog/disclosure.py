@@ -76,6 +76,7 @@ def asks(text: str) -> bool:
     return any(_ASKED.search(sentence) for sentence in sentences)
 
 
-def answer(name: str) -> str:
-    """What is said then, by an agent of that name."""
-    return f"I am a machine: {name} is a computer program that writes replies with a language model. I am not a person."
+def answer(name: str = "") -> str:
+    """What is said then, by an agent of that name, or of any."""
+    what = f"{name} is a computer program" if name else "a computer program"
+    return f"I am a machine: {what} that writes replies with a language model. I am not a person."

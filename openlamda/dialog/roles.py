@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from openlamda import config
@@ -10,6 +10,7 @@ from openlamda.errors import UserError
 from openlamda.text.dialog import Dialog, Turn
 
 SHIPPED = Path(__file__).parent.parent / "roles"
+LONGEST = 64  # characters of a token: what a window cannot hold need not be measured
 SAFE_REPLY = "I would rather not answer that. Can I help with something else?"
 
 
@@ -85,13 +86,15 @@ def pin(role: Role, dialog: Dialog, size: Callable[[Dialog], int], window: int) 
         )
     if not dialog.turns:
         return Dialog(role.preface)
-    last = dialog.turns[-1]
+    most = window * LONGEST
+    last = replace(dialog.turns[-1], text=dialog.turns[-1].text[-most:])
     if size(Dialog((last,))) > room:
         return Dialog((*role.preface, Turn(last.author, _end(last, size, room))))
-    kept = len(dialog.turns)
-    while kept and (room := room - size(Dialog((dialog.turns[kept - 1],)))) >= 0:  # each turn is measured once
-        kept -= 1
-    return Dialog(role.preface + dialog.turns[kept:])
+    turns = (*dialog.turns[:-1], last)
+    kept = len(turns)
+    while kept and len(turns[kept - 1].text) <= most and (room := room - size(Dialog((turns[kept - 1],)))) >= 0:
+        kept -= 1  # each turn is measured once
+    return Dialog(role.preface + turns[kept:])
 
 
 def _end(turn: Turn, size: Callable[[Dialog], int], room: int) -> str:

@@ -1,11 +1,13 @@
 """Who asks, by an API key or by the page's cookie, and whether they may, and how much."""
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import ip_address, ip_network
 from typing import Any, ParamSpec, TypeVar
 
 from starlette.requests import Request
@@ -13,7 +15,7 @@ from starlette.responses import Response
 
 from openlamda.serve.errors import ApiError
 from openlamda.serve.parts import Parts, parts_of
-from openlamda.store.records import Key, utc_now
+from openlamda.store.records import Key, KeyLimits
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -105,23 +107,16 @@ async def by_cookie(request: Request) -> Caller:
     if request.method not in ("GET", "HEAD") and request.headers.get(CSRF) != "1":
         raise ApiError(403, f"expected the header {CSRF}: 1", code="csrf")
     parts, token = parts_of(request), request.cookies.get(COOKIE, "")
-    user = await stored(parts.store.session_user, token) if token and token.isascii() else None
-    if user is None:
+    session = await stored(parts.store.session, token) if token and token.isascii() else None
+    if session is None:
         raise ApiError(401, "no session, expected POST /api/session first", code="no_session")
-    if not parts.settings.require_key:
-        return Caller(user.id, None, user.name)
-    key = await stored(_key_of, parts, user.id)
-    if key is None:
-        raise ApiError(401, "the API key that this session began with is not valid any more", code="invalid_api_key")
+    user, key = session.user, None
+    if session.key_id is not None or parts.settings.require_key:
+        key = await stored(parts.store.key, session.key_id or "")
+        if key is None:
+            message = "the API key that this session began with is not valid any more"
+            raise ApiError(401, message, code="invalid_api_key")
     return Caller(user.id, key, user.name)
-
-
-def _key_of(parts: Parts, user_id: str) -> Key | None:
-    """The newest key that opens the page for a user: its limits count there as well, and without one it is shut."""
-    now = utc_now()
-    mine = [key for key in parts.store.keys(user_id) if "chat" in key.scopes]
-    valid = [key for key in mine if not key.revoked and (key.expires is None or key.expires > now)]
-    return valid[-1] if valid else None
 
 
 async def begin_session(request: Request, key: str | None) -> Response:
@@ -136,17 +131,37 @@ async def begin_session(request: Request, key: str | None) -> Response:
             await by_cookie(request)
             return Response(status_code=204)
     if key:
-        user_id = (await with_secret(parts, key, "chat")).user_id
+        caller = await with_secret(parts, key, "chat")
     elif parts.settings.require_key:
         raise ApiError(401, "this server wants an API key", code="invalid_api_key", param="key")
     else:
-        user_id = (await stored(parts.store.new_user)).id
+        await _may_come(parts, request)
+        caller = Caller((await stored(parts.store.new_user)).id)
     lasts = timedelta(days=parts.settings.session_days)
-    token = await stored(parts.store.new_session, user_id, lasts)
+    token = await stored(parts.store.new_session, caller.user_id, lasts, caller.key.id if caller.key else None)
     response = Response(status_code=204)
     options: dict[str, Any] = {"httponly": True, "samesite": "strict", "path": "/", "secure": is_secure(request)}
     response.set_cookie(COOKIE, token, max_age=int(lasts.total_seconds()), **options)
     return response
+
+
+async def _may_come(parts: Parts, request: Request) -> None:
+    """Counts a new user without a name. Raises ApiError (429) where too many come from one address. This machine is not
+    counted: it may be a proxy that the server was not told of.
+    """
+    try:
+        address = ip_address(request.client.host if request.client else "")
+    except ValueError:
+        return
+    if address.is_loopback:
+        return
+    network = ip_network((address, 64 if address.version == 6 else 32), strict=False)  # whoever has one has a /64
+    name = f"from_{hashlib.sha256(str(network).encode()).hexdigest()[:32]}"
+    allowed = await stored(parts.store.allowed, name, KeyLimits(parts.settings.sessions_per_minute))
+    if not allowed.ok:
+        parts.metrics.refused.labels("sessions").inc()
+        message = "too many new sessions from this address"
+        raise ApiError(429, message, code="rate_limit_exceeded", retry_after=max(1.0, allowed.retry_after))
 
 
 def is_secure(request: Request) -> bool:

@@ -33,9 +33,10 @@ def create_app(settings: Settings, agents: Agents, store: "Store") -> Starlette:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        watching = asyncio.create_task(service.watch_roles(parts))
+        beside = [asyncio.create_task(service.watch_roles(parts)), asyncio.create_task(service.warm_up(parts))]
         yield
-        watching.cancel()
+        for task in beside:
+            task.cancel()
         await asyncio.to_thread(parts.workers.close)
 
     app = Starlette(

@@ -33,7 +33,7 @@ from openlamda.serve.chat_shapes import (
     Usage,
     unsupported,
 )
-from openlamda.serve.errors import ApiError, as_api_error
+from openlamda.serve.errors import INVALID, ApiError, as_api_error
 from openlamda.serve.front import report
 from openlamda.serve.parts import Parts, parts_of
 from openlamda.store.records import KeptIds, KeptReply
@@ -50,9 +50,9 @@ async def chat_completions(request: Request) -> Response:
     asked = await body_of(request, ChatRequest)
     asked.refused()
     question = _question(agent_of(parts, asked.model), asked)
-    work = replies.job(question)
+    work = await replies.job(question)
     await may(parts, caller)
-    name = request.headers.get("idempotency-key") or request.headers.get("x-request-id") or secrets.token_hex(16)
+    name = request.headers.get("idempotency-key") or secrets.token_hex(16)
     reply = _Replying(parts, caller, asked, question, replies.named_request(name, msgspec.json.encode(asked)))
     reply.traced = reply.traced or request.headers.get(TRACE, "") == "1"
     if not asked.stream:
@@ -201,7 +201,7 @@ def _text(message: ChatMessage, where: str) -> str:
         )
     content = message.content
     if content is None:
-        raise ApiError(400, f"{where}.content: null, expected text", param=f"{where}.content")
+        raise ApiError(400, f"{where}.content: null, expected text", param=f"{where}.content", code=INVALID)
     if isinstance(content, str):
         return content
     for part in content:

@@ -114,9 +114,10 @@ def _logprobs(
         first = 1
     prefix, rest = tokens[:first], tokens[first:]
     scored: list[float | None] = list(model.score(prefix, [rest])[0]) if rest else []
-    others = _others(model, prefix, rest, wanted.logprobs or 0)
+    others = _others(model, prefix, rest, wanted.logprobs)
     if wanted.echo and not prompt.hidden:
-        rest, scored, others = (tokens[0], *rest), [None, *scored], [None, *others]
+        rest, scored = (tokens[0], *rest), [None, *scored]
+        others = None if others is None else [None, *others]
     seen = prompt.tokens[1:] if prompt.hidden else prompt.tokens
     whole = (*seen, *tail)
     start = len(whole) - len(rest)
@@ -126,22 +127,24 @@ def _logprobs(
         return f"token_id:{token}" if wanted.as_ids else spelled(tokenizer, token)
 
     tops: list[dict[str, float] | None] = []
-    for token, logprob, other in zip(rest, scored, others, strict=True):
-        if other is None or logprob is None or not wanted.logprobs:
-            tops.append(None if logprob is None else {})
-            continue
-        top = {name(i): p for i, p in reversed(other)}
-        tops.append(top | {name(token): logprob})
+    for token, logprob, other in zip(rest, scored, others or (), strict=others is not None):
+        own = {name(token): logprob} if wanted.logprobs and logprob is not None else {}
+        tops.append(None if other is None else {name(i): p for i, p in reversed(other)} | own)
     places = [max(0, offset - begin) for offset in offsets]
     kept = len(rest) if cut is None else sum(place < cut for place in places)
-    return Logprobs([name(t) for t in rest][:kept], scored[:kept], tops[:kept], places[:kept])
+    return Logprobs(
+        [name(t) for t in rest][:kept], scored[:kept], None if others is None else tops[:kept], places[:kept]
+    )
 
 
-def _others(model: LanguageModel, prefix: Tokens, rest: Tokens, k: int) -> list[list[tuple[int, float]] | None]:
-    ask: Any = getattr(model, "likeliest", None)
-    if not k or not rest or ask is None:  # an engine that cannot tell names the token itself alone
+def _others(
+    model: LanguageModel, prefix: Tokens, rest: Tokens, k: int | None
+) -> list[list[tuple[int, float]] | None] | None:
+    """The k likeliest tokens in each place; None where the engine cannot tell, as the remote one."""
+    if not k or not rest:
         return [[] for _ in rest]
-    return list(ask(prefix, rest, k))
+    ask: Any = getattr(model, "likeliest", None)
+    return None if ask is None else list(ask(prefix, rest, k))
 
 
 def _offsets(tokenizer: Tokenizer, tokens: Sequence[int]) -> list[int]:

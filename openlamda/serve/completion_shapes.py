@@ -74,11 +74,13 @@ class CompletionRequest(Struct, kw_only=True):
 
 
 class Logprobs(Struct):
-    """Of each token its text (or token_id:N), natural logprob, the likeliest ones in its place, and where it begins."""
+    """Of each token its text (or token_id:N), natural logprob, the likeliest ones in its place (null where the engine
+    cannot tell), and where it begins.
+    """
 
     tokens: list[str]
     token_logprobs: list[float | None]
-    top_logprobs: list[dict[str, float] | None]
+    top_logprobs: list[dict[str, float] | None] | None
     text_offset: list[int]
 
 

@@ -3,6 +3,7 @@
 What it says was neither judged nor looked up, and it is not kept: a key needs a scope of its own for it.
 """
 
+import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -30,7 +31,7 @@ from openlamda.serve.completion_shapes import (
     TokenizeRequest,
     TokenizerInfo,
 )
-from openlamda.serve.errors import ApiError
+from openlamda.serve.errors import INVALID, ApiError
 from openlamda.serve.parts import parts_of
 from openlamda.text.tokenizer import Symbol, Tokenizer
 
@@ -45,7 +46,7 @@ async def completions(request: Request) -> Response:
     asked = await body_of(request, CompletionRequest)
     asked.refused()
     agent = agent_of(parts, asked.model)
-    prompts = _prompts(agent.lamda.tokenizer, asked)
+    prompts = await asyncio.to_thread(_prompts, agent.lamda.tokenizer, asked)
     wanted = _wanted(agent, asked)
     for prompt in prompts:
         if len(prompt.tokens) + wanted.max_tokens > parts.settings.max_context:
@@ -104,35 +105,48 @@ def _prompts(tokenizer: Tokenizer, asked: CompletionRequest) -> list[Prompt]:
             if not isinstance(part, int)
         ]
     if not found:
-        raise ApiError(400, "prompt: texts and ids mixed, expected one kind of them", param="prompt")
+        raise ApiError(400, "prompt: texts and ids mixed, expected one kind of them", param="prompt", code=INVALID)
     if len(found) * (asked.n or 1) > MOST_PROMPTS:
-        raise ApiError(400, f"{len(found)} prompts, n = {asked.n or 1}: expected {MOST_PROMPTS} in all", param="prompt")
+        raise ApiError(
+            400,
+            f"{len(found)} prompts, n = {asked.n or 1}: expected {MOST_PROMPTS} in all",
+            param="prompt",
+            code=INVALID,
+        )
     return found
 
 
 def _ids(tokenizer: Tokenizer, ids: Sequence[int]) -> Prompt:
     for token in ids:
         if token >= tokenizer.vocab_size:
-            raise ApiError(400, f"prompt: no token {token}, expected less than {tokenizer.vocab_size}", param="prompt")
+            raise ApiError(
+                400,
+                f"prompt: no token {token}, expected less than {tokenizer.vocab_size}",
+                param="prompt",
+                code=INVALID,
+            )
     return Prompt(tuple(ids), False)
 
 
 def _wanted(agent: Agent, asked: CompletionRequest) -> Wanted:
     vocab = agent.lamda.tokenizer.vocab_size
-    banned, forced = [], []
+    banned: list[int] = []
+    forced: set[int] = set()
     for name, bias in (asked.logit_bias or {}).items():
         if not name.isascii() or not name.isdecimal() or len(name) > 9 or int(name) >= vocab:
-            raise ApiError(400, f"logit_bias: {name[:20]!r} is no token id", param="logit_bias")
+            raise ApiError(400, f"logit_bias: {name[:20]!r} is no token id", param="logit_bias", code=INVALID)
         if bias not in (ALWAYS, NEVER, 0):
-            raise ApiError(400, f"logit_bias: {bias} for {name}, expected -100, 0 or 100", param="logit_bias")
+            raise ApiError(
+                400, f"logit_bias: {bias} for {name}, expected -100, 0 or 100", param="logit_bias", code=INVALID
+            )
         if bias:
-            (forced if bias == ALWAYS else banned).append(int(name))
+            forced.add(int(name)) if bias == ALWAYS else banned.append(int(name))
     if forced:
         banned += [token for token in range(vocab) if token not in forced]
     stops = [] if asked.ignore_eos else [int(Symbol.EOS)]
     for token in asked.stop_token_ids or ():
         if token >= vocab:
-            raise ApiError(400, f"stop_token_ids: no token {token}", param="stop_token_ids")
+            raise ApiError(400, f"stop_token_ids: no token {token}", param="stop_token_ids", code=INVALID)
         stops.append(token)
     symbols = [int(symbol) for symbol in Symbol if symbol not in (*stops, *forced)]
     typed = isinstance(asked.prompt, str) or (asked.prompt and isinstance(asked.prompt[0], str))
@@ -166,7 +180,8 @@ async def tokenize(request: Request) -> Response:
     await by_key(request, "completions")
     asked = await body_of(request, TokenizeRequest)
     parts = parts_of(request)
-    prompt = prompt_of(agent_of(parts, asked.model).lamda.tokenizer, asked.prompt)
+    tokenizer = agent_of(parts, asked.model).lamda.tokenizer
+    prompt = await asyncio.to_thread(prompt_of, tokenizer, asked.prompt)
     tokens = list(prompt.tokens if asked.add_special_tokens else prompt.tokens[1:])
     return json_response(Tokenized(tokens, len(tokens), parts.settings.max_context))
 

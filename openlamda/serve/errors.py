@@ -23,6 +23,7 @@ KINDS = {
     503: "overloaded_error",
     504: "timeout_error",
 }
+INVALID = "invalid_value"  # fits the description, and cannot be: what the description alone cannot say
 STORE_RETRY = 2.0  # seconds
 
 

@@ -80,6 +80,4 @@ class Front:
         self._parts.metrics.requests.labels(path, str(status)).inc()
         self._parts.metrics.seconds.labels(path).observe(seconds)
         told: dict[str, Any] = {"request": request_id, "method": scope["method"], "path": path, "status": status}
-        if scope.get("client"):
-            told["client"] = scope["client"][0]
         log.info("answered", extra=told | {"ms": round(seconds * 1000, 1)})

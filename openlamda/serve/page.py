@@ -41,14 +41,15 @@ async def me(request: Request) -> Response:
     """GET /api/me."""
     caller, parts = await by_cookie(request), parts_of(request)
     models = [agent.model_id for agent in parts.agents.all()]
-    said = disclosure.answer(parts.agents.all()[0].lamda.role.name)
-    return json_response(Me(caller.user_id, caller.name, parts.settings.require_key, models, said))
+    return json_response(Me(caller.user_id, caller.name, parts.settings.require_key, models, disclosure.answer()))
 
 
 async def export(request: Request) -> Response:
     """GET /api/me/export."""
     caller = await by_cookie(request)
     found = await stored(parts_of(request).store.export_user, caller.user_id)
+    hide = parts_of(request).settings.hide_candidates
+    found["replies"] = [reply | {"trace": public_trace(reply["trace"], hide=hide)} for reply in found["replies"]]
     return json_response(found, headers={"Content-Disposition": 'attachment; filename="openlamda-export.json"'})
 
 

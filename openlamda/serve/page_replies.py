@@ -13,7 +13,7 @@ from openlamda.serve import following, replies, sse
 from openlamda.serve.access import Caller, by_cookie, may, spend, stored
 from openlamda.serve.agents import PLAIN, Agent
 from openlamda.serve.bodies import body_of, json_response
-from openlamda.serve.errors import ApiError, as_api_error
+from openlamda.serve.errors import INVALID, ApiError, as_api_error
 from openlamda.serve.front import report
 from openlamda.serve.page import ARENA, conversation_of
 from openlamda.serve.page_shapes import (
@@ -45,7 +45,7 @@ async def new_reply(request: Request) -> Response:
     if agent is None:
         raise ApiError(404, f"the role {found.role!r} is not here any more", code="role_not_found")
     question = _question(agent, path_to(found.messages, asked.parent_id), asked.text, asked.seed)
-    work = replies.job(question)
+    work = await replies.job(question)
     name = replies.named_request(asked.request_id, found.id.encode())
     before = await replies.kept_before(parts, caller, name)
     if before is None:
@@ -94,7 +94,7 @@ async def arena(request: Request) -> Response:
         raise ApiError(404, "the role is not here any more", code="role_not_found")
     question = _question(agent, said, asked.text, None)
     both = [question, replace(question, agent=parts.agents.pretrained(agent))]
-    jobs = [replies.job(each) for each in both]
+    jobs = [await replies.job(each) for each in both]
     await may(parts, caller)
     task = following.start(parts, _after_another(jobs))
 
@@ -119,7 +119,7 @@ async def vote(request: Request) -> Response:
 
 def _question(agent: Agent, said: Dialog, text: str, seed: int | None) -> replies.Question:
     if not text.strip():
-        raise ApiError(400, "the message is empty, expected some text", param="text")
+        raise ApiError(400, "the message is empty, expected some text", param="text", code=INVALID)
     seed = secrets.randbits(31) if seed is None else seed % 2**31
     return replies.Question(agent=agent, dialog=said.say("user", text), seed=seed)
 

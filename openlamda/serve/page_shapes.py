@@ -89,6 +89,7 @@ class MessageShown(Struct, omit_defaults=True):
     sources: list[SourceShown] | None = None
     verified: bool | None = None
     finish_reason: str | None = None
+    claims: list[dict[str, Any]] | None = None
     feedback: FeedbackShown | None = None
 
 
@@ -219,6 +220,7 @@ def message_shown(message: Message) -> MessageShown:
     if message.reply_id is not None:
         shown.sources = [source_shown(source) for source in message.sources]
         shown.verified, shown.finish_reason = message.verified, message.finish_reason
+        shown.claims = message.claims
     if (felt := message.feedback) is not None:
         shown.feedback = FeedbackShown(felt.thumb, list(felt.reasons), felt.note)
     return shown

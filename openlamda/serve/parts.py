@@ -24,6 +24,7 @@ class Parts:
     workers: Workers
     metrics: Metrics
     draining: bool = False
+    warm: bool = False  # the model has replied once, so that what it compiles is there
     noted: dict[str, int] = field(default_factory=dict)  # the minute of the last refused key in the audit log, by why
 
 

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
@@ -44,6 +45,7 @@ class Replicas:
             while not self._stopping:
                 self._look()
                 time.sleep(0.2)
+            self._pass_on(signal.SIGTERM, None)  # here, where none is just being started
             for process in self._processes:
                 if process is not None:
                     process.join()
@@ -59,18 +61,32 @@ class Replicas:
                 _forget(process.pid)
                 self._processes[place], self._began[place] = None, time.monotonic() + self._wait[place]
             if time.monotonic() >= self._began[place] and not self._stopping:
-                started = self._spawn.Process(target=self._serve, args=(self._listening,), name=f"replica-{place}")
+                started = self._spawn.Process(
+                    target=_serve_watched, args=(self._serve, self._listening), name=f"replica-{place}"
+                )
                 started.start()
                 self._processes[place], self._began[place] = started, time.monotonic()
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self._stopping = True
-        self._pass_on(signal.SIGTERM, frame)
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
         for process in self._processes:
             if process is not None and process.is_alive() and process.pid is not None:
                 os.kill(process.pid, number)
+
+
+def _serve_watched(serve: Callable[[socket.socket], None], listening: socket.socket) -> None:
+    """In a replica: serves, and ends as by SIGTERM where the process that watches it was killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="openlamda-parent", daemon=True).start()
+    serve(listening)
 
 
 def _forget(pid: int | None) -> None:

@@ -3,6 +3,7 @@
 A question is checked before a thread takes it, answered in the thread, and kept before a word of the answer goes out.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 from copy import copy
@@ -16,7 +17,7 @@ from openlamda.engine.base import Limits, within
 from openlamda.errors import UserError
 from openlamda.serve.access import Caller, spend, stored
 from openlamda.serve.agents import Agent
-from openlamda.serve.errors import ApiError
+from openlamda.serve.errors import INVALID, ApiError
 from openlamda.serve.parts import Parts
 from openlamda.store.records import KeptIds, KeptReply
 from openlamda.text.dialog import Dialog, Turn
@@ -69,15 +70,17 @@ def lamda_for(question: Question) -> Lamda:
     return lamda
 
 
-def job(question: Question) -> Callable[[Limits, Tell], list[Answer]]:
+async def job(question: Question) -> Callable[[Limits, Tell], list[Answer]]:
     """What a worker does for a question: an answer for each choice. Those are the best candidates that differ; where
     there are too few, the best one stands for the rest.
     """
     if not question.dialog.turns or question.dialog.turns[-1].author != "user":
-        raise ApiError(400, "the last message is not a user's, expected one to reply to", param="messages")
+        raise ApiError(
+            400, "the last message is not a user's, expected one to reply to", param="messages", code=INVALID
+        )
     if not question.dialog.turns[-1].text.strip():
-        raise ApiError(400, "the last message is empty, expected some text", param="messages")
-    lamda = lamda_for(question)
+        raise ApiError(400, "the last message is empty, expected some text", param="messages", code=INVALID)
+    lamda = await asyncio.to_thread(lamda_for, question)  # a long dialog takes a while to measure
 
     def work(limits: Limits, tell: Tell) -> list[Answer]:
         agent = lamda.over(within(lamda.model, limits))

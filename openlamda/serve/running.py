@@ -6,6 +6,7 @@ that dawdle with their headers are closed.
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import threading
@@ -130,6 +131,7 @@ def config_of(parts: Parts, app: Starlette) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=bool(os.environ.get("FORWARDED_ALLOW_IPS")),  # uvicorn would trust whoever is on this machine
         timeout_keep_alive=30,
         timeout_graceful_shutdown=int(parts.settings.drain),
         limit_concurrency=CONNECTIONS,

@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+import time
 from typing import Literal
 
 from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
+from openlamda.dialog.roles import Role
 from openlamda.errors import UserError
 from openlamda.serve.access import by_key, stored
 from openlamda.serve.agents import OWNER, Agent
@@ -16,6 +18,7 @@ from openlamda.serve.chat import agent_of
 from openlamda.serve.errors import ApiError
 from openlamda.serve.parts import Parts, parts_of
 from openlamda.store.records import StoreUnavailable
+from openlamda.text.dialog import Dialog, Turn
 
 log = logging.getLogger(__name__)
 MOST_WAIT = 3.0  # seconds that the store may take to say that it is there
@@ -42,7 +45,7 @@ class Models(Struct):
 class Health(Struct):
     """Whether the server can be asked, and if not, why."""
 
-    status: Literal["ok", "shutting down", "the store does not answer"]
+    status: Literal["ok", "warming up", "shutting down", "the store does not answer"]
 
 
 class Reloaded(Struct):
@@ -78,6 +81,8 @@ async def readyz(request: Request) -> Response:
     parts = parts_of(request)
     if parts.draining:
         return json_response(Health("shutting down"), 503)
+    if not parts.warm:
+        return json_response(Health("warming up"), 503)
     try:
         await asyncio.wait_for(stored(parts.store.ping), MOST_WAIT)
     except (StoreUnavailable, TimeoutError):
@@ -111,6 +116,26 @@ async def reloaded(parts: Parts, who: str) -> None:
         log.error("the model cannot be loaded again, the old one stays", extra={"error": str(error)})
         raise ApiError(502, f"the model cannot be loaded: {error}", code="reload_failed") from None
     await stored(parts.store.audit, who, "model.reload", parts.agents.model, {})
+
+
+async def warm_up(parts: Parts) -> None:
+    """Let the model reply before anybody asks, once so that all is compiled and once to see how long that takes. Only
+    its calculator is asked: nothing is looked up anywhere. What fails here is told in the log; requests will tell, too.
+    """
+    try:
+        await asyncio.to_thread(_reply_once, parts.agents.all()[0], 0)
+        began = time.monotonic()
+        await asyncio.to_thread(_reply_once, parts.agents.all()[0], 1)
+        parts.workers.learn(time.monotonic() - began)
+    except Exception:
+        log.exception("the model did not reply when it was tried")
+    parts.warm = True
+
+
+def _reply_once(agent: Agent, seed: int) -> None:
+    lamda = agent.lamda
+    tools = tuple(tool.name for tool in lamda.toolset.tools if tool.name == "calculator")
+    lamda.playing(Role(tools=tools)).reply(Dialog((Turn("user", "What is 17 plus 5?"),)), seed=seed)
 
 
 async def watch_roles(parts: Parts) -> None:

@@ -18,5 +18,6 @@ class Settings:
     max_header: int = 2**15
     max_context: int = 2048  # tokens of a completion's prompt and text
     session_days: int = 365
+    sessions_per_minute: int = 30  # new users without a key, from one address
     drain: float = 60.0  # what runs when the server is told to stop may take so long
     roles_every: float = 2.0  # how often role files are looked at

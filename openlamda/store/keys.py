@@ -56,8 +56,13 @@ class Keys(Part):
             row = connection.execute(sa.select(t.keys).where(t.keys.c.secret_hash == digest)).one_or_none()
         if row is None or not hmac.compare_digest(row.secret_hash, digest):
             return None
-        key = _key(row)
-        return None if key.revoked or (key.expires and key.expires <= (now or utc_now())) else key
+        return _valid(row, now)
+
+    def key(self, key_id: str, now: datetime | None = None) -> Key | None:
+        """The key of this id; None where there is none, or it was revoked or has expired."""
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(t.keys).where(t.keys.c.id == key_id)).one_or_none()
+        return _valid(row, now)
 
     def keys(self, user_id: str | None = None) -> list[Key]:
         """All keys, or one user's, oldest first, revoked ones as well."""
@@ -151,6 +156,12 @@ def _set(connection: sa.Connection, who: str, **changes: Any) -> None:
 
 def _day(now: datetime) -> str:
     return now.astimezone(UTC).date().isoformat()
+
+
+def _valid(row: Any, now: datetime | None) -> Key | None:
+    """The key of a row, if it still opens something."""
+    key = _key(row) if row is not None else None
+    return key if key and not key.revoked and not (key.expires and key.expires <= (now or utc_now())) else None
 
 
 def _key(row: Any) -> Key:

@@ -12,7 +12,7 @@ Winner = Literal["left", "right", "tie", "both_bad"]
 THUMBS = ("up", "down")
 WINNERS = ("left", "right", "tie", "both_bad")
 REASONS = ("harmful", "incomprehensible", "misinformation", "other", "unfair_bias")
-SCOPES = ("chat", "completions", "feedback", "admin")
+SCOPES = ("chat", "completions", "admin")
 
 
 class StoreUnavailable(Exception):
@@ -55,6 +55,14 @@ class Key:
 
 
 @dataclass(frozen=True)
+class Session:
+    """A browser's: whose it is, and the id of the key that it began with, if it did."""
+
+    user: User
+    key_id: str | None = None
+
+
+@dataclass(frozen=True)
 class Allowed:
     """Whether a request may run now; if not, why ("requests" or "tokens") and after how many seconds it may."""
 
@@ -78,8 +86,8 @@ class Feedback:
 class Message:
     """A turn. Messages form a tree: one that was edited and sent again is the sibling of the first.
 
-    Those of the agent have the id of their reply, its sources, whether it was verified, how it ended, and what its
-    user thought of it.
+    Those of the agent have the id of their reply, its sources, whether it was verified, how it ended, what it states,
+    and what its user thought of it.
     """
 
     id: str
@@ -92,6 +100,7 @@ class Message:
     sources: list[dict[str, Any]] = field(default_factory=list)
     verified: bool | None = None
     finish_reason: str | None = None
+    claims: list[dict[str, Any]] = field(default_factory=list)
     feedback: Feedback | None = None
 
 

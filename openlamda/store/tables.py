@@ -84,6 +84,7 @@ sessions = Table(
     metadata,
     Column("token_hash", String(64), primary_key=True),
     _of("users", "user", index=True),
+    Column("key_id", String(64)),  # of the key that it began with; keys go with their user, as sessions do
     Column("created", Moment, nullable=False),
     Column("expires", Moment, nullable=False, index=True),
 )

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from openlamda.store import tables as t
 from openlamda.store.part import Part, hashed, unless_there
-from openlamda.store.records import User, new_id, utc_now
+from openlamda.store.records import Session, User, new_id, utc_now
 
 NOBODY = "user_nobody"
 
@@ -34,11 +34,19 @@ class Users(Part):
             self._database.retry(lambda c: c.execute(unless_there(c, t.users, row)))
         return NOBODY
 
-    def new_session(self, user_id: str, lasts: timedelta) -> str:
-        """The token of a new session, which cannot be had again. Raises NotFound where there is no such user."""
+    def new_session(self, user_id: str, lasts: timedelta, key_id: str | None = None) -> str:
+        """The token of a new session, which cannot be had again; `key_id`: of the key that it begins with. Raises
+        NotFound where there is no such user.
+        """
         token = secrets.token_urlsafe(32)
         now = utc_now()
-        row = {"token_hash": hashed(token), "user_id": user_id, "created": now, "expires": now + lasts}
+        row = {
+            "token_hash": hashed(token),
+            "user_id": user_id,
+            "key_id": key_id,
+            "created": now,
+            "expires": now + lasts,
+        }
 
         def insert(connection: sa.Connection) -> None:
             self._demand_user(connection, user_id)
@@ -47,13 +55,13 @@ class Users(Part):
         self._database.retry(insert)
         return token
 
-    def session_user(self, token: str, now: datetime | None = None) -> User | None:
-        """Whose session this is; None for a token that is none, has ended or is too old."""
+    def session(self, token: str, now: datetime | None = None) -> Session | None:
+        """The session of a token; None for one that is none, has ended or is too old."""
         query = (
-            sa.select(t.users)
+            sa.select(t.users, t.sessions.c.key_id)
             .join(t.sessions)
             .where(t.sessions.c.token_hash == hashed(token), t.sessions.c.expires > (now or utc_now()))
         )
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
-        return User(row.id, row.name, row.created) if row else None
+        return Session(User(row.id, row.name, row.created), row.key_id) if row else None

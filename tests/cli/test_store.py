@@ -40,7 +40,7 @@ def test_a_key_is_made_listed_and_revoked(run, place):
     assert made["secret"].startswith("olk_") and made["tokens_per_day"] == 100
     store = open_store(place)
     key = store.key_of(made["secret"])
-    assert key is not None and key.id == made["id"] and key.scopes == {"chat", "completions", "feedback"}
+    assert key is not None and key.id == made["id"] and key.scopes == {"chat", "completions"}
     plain = run("keys", "new", "second", "--scopes", "admin", "--days", "3", "--user", key.user_id, store=place)
     assert store.key_of(plain.out.strip()) is not None
     listed = json.loads(run("keys", "list", "--json", "--store", place).out)

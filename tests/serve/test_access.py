@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from starlette.testclient import TestClient
 
+from openlamda.serve.running import config_of
 from openlamda.store.records import KeyLimits
 
 ASK = {"messages": [{"role": "user", "content": "hello"}], "seed": 1}
@@ -30,7 +31,7 @@ def test_a_forged_or_absent_key_opens_nothing(locked, key):
     assert locked.get("/v1/models", headers=header).status_code == 401
     store = locked.app.state.parts.store
     assert [line.action for line in store.audit_log()] in ([], ["key.refused.key"])  # not one for each
-    assert locked.get("/healthz").status_code == locked.get("/readyz").status_code == 200
+    assert locked.get("/healthz").status_code == 200
 
 
 def test_a_key_is_for_its_scopes(locked, new_key):
@@ -78,13 +79,51 @@ def test_the_page_of_a_locked_server_wants_a_key(locked, new_key):
     assert locked.get("/api/me").json()["require_key"] is True
 
 
+def say(client, *names):
+    """Statuses of replies to requests of these names."""
+    path = f"/api/conversations/{client.post('/api/conversations', json={}).json()['id']}/replies"
+    return [client.post(path, json={"text": "hello", "request_id": name}).status_code for name in names]
+
+
+@pytest.mark.parametrize("require_key", [True, False])
+def test_a_page_obeys_the_key_that_it_began_with_and_no_other(make_app, store, require_key):
+    user = store.new_user("x").id
+    key, few = store.new_key(user, "few", frozenset({"chat"}), KeyLimits(requests_per_minute=2))
+    store.new_key(user, "many", frozenset({"chat"}), KeyLimits())
+    with TestClient(make_app(require_key=require_key), headers={"X-Openlamda": "1"}) as client:
+        assert client.post("/api/session", json={"key": few}).status_code == 204
+        assert say(client, "a", "b", "c") == [200, 200, 429]
+        assert client.post("/api/arena", json={"text": "hello"}).status_code == 429
+        store.revoke_key(key.id)
+        assert client.get("/api/me").status_code == 401
+
+
+def test_one_address_begins_only_so_many_sessions(make_app, monkeypatch):
+    app = make_app(sessions_per_minute=2)
+    ask = {"url": "/api/session", "json": {}, "headers": {"X-Openlamda": "1", "X-Forwarded-For": "192.0.2.7"}}
+    for address in ("192.0.2.1", "2001:db8::1"):
+        with TestClient(app, client=(address, 1)) as client:
+            assert [client.post(**ask).status_code for _ in range(3)] == [204, 204, 429]
+            assert int(client.post(**ask).headers["Retry-After"]) <= 30
+    with TestClient(app, client=("2001:db8::2", 1)) as client:  # the same line
+        assert client.post(**ask).status_code == 429
+    with TestClient(app, client=("127.0.0.1", 1)) as client:
+        assert {client.post(**ask).status_code for _ in range(5)} == {204}
+
+
+def test_forwarded_headers_are_believed_only_when_told(make_app, monkeypatch):
+    monkeypatch.delenv("FORWARDED_ALLOW_IPS", raising=False)
+    app = make_app()
+    assert not config_of(app.state.parts, app).proxy_headers
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "127.0.0.1")
+    assert config_of(app.state.parts, app).proxy_headers
+
+
 def test_the_page_obeys_the_keys_limits_and_its_end(locked, store):
     locked.headers["X-Openlamda"] = "1"
     limits = KeyLimits(requests_per_minute=1)
     key, secret = store.new_key(store.new_user("x").id, "k", frozenset({"chat"}), limits)
     assert locked.post("/api/session", json={"key": secret}).status_code == 204
-    path = f"/api/conversations/{locked.post('/api/conversations', json={}).json()['id']}/replies"
-    asked = [{"text": "hello", "request_id": name} for name in ("a", "a", "b")]  # the second is the first again
-    assert [locked.post(path, json=body).status_code for body in asked] == [200, 200, 429]
+    assert say(locked, "a", "a", "b") == [200, 200, 429]  # the second is the first again
     store.revoke_key(key.id)
     assert locked.get("/api/me").status_code == 401

@@ -10,6 +10,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
@@ -65,7 +66,7 @@ def test_told_to_stop_it_ends_what_it_began_and_refuses_the_rest(make_app, monke
     with serving(app) as served:
         under_way, found = in_thread(post, served.url, WAIT)
         until(lambda: app.state.parts.workers.under_way)
-        assert get(served.url + "/readyz")[0] == 200
+        until(lambda: get(served.url + "/readyz")[0] == 200)
         served.server.handle_exit(signal.SIGTERM, None)
         status, said = get(served.url + "/readyz")
         assert status == 503 and "shutting down" in said
@@ -139,6 +140,60 @@ def test_too_many_at_once_are_told_when_to_come_again(make_app):
             assert found[0][0] == 200
 
 
+class OneAtATime:
+    """A model for which more threads are not quicker."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+
+    def wait(self, seconds):
+        with self._lock:
+            time.sleep(0.1)
+
+
+def test_what_is_accepted_is_answered_in_time(make_app):
+    app = make_app(gate=OneAtATime(), deadline=5.0)  # 70 replies take 7 s, and 64 may wait
+    found, refused = [], []
+
+    def chat(number):
+        while True:
+            status, said = post(served.url, WAIT | {"seed": number, "stream": True})
+            if status != 429:
+                found.append((status, said.splitlines()[-2]))
+                return
+            refused.append(number)
+            time.sleep(0.1)
+
+    with serving(app) as served:
+        until(lambda: app.state.parts.warm)
+        crowd = [threading.Thread(target=chat, args=(number,)) for number in range(70)]
+        for thread in crowd:
+            thread.start()
+        for thread in crowd:
+            thread.join()
+    assert found == [(200, "data: [DONE]")] * 70 and refused
+
+
+def test_a_slow_model_alone_is_asked(make_app):
+    app = make_app()
+    app.state.parts.workers.learn(1000.0)
+    with TestClient(app) as client:
+        assert client.post("/v1/chat/completions", json=ASK).status_code == 200
+
+
+def test_ready_is_who_has_replied_once(make_app):
+    app, replying = make_app(), threading.Event()
+    model = app.state.parts.agents.all()[0].lamda.model
+    sample = model.sample
+    model.sample = lambda *arguments: (replying.wait(20), sample(*arguments))[1]
+    with TestClient(app) as client:
+        assert client.get("/healthz").status_code == 200
+        ready = client.get("/readyz")
+        assert ready.status_code == 503 and ready.json() == {"status": "warming up"}
+        replying.set()
+        until(lambda: client.get("/readyz").status_code == 200)
+
+
 def test_whoever_leaves_frees_the_place(make_app):
     gate = threading.Event()
     app = make_app(gate=gate, workers=1, most_waiting=4)
@@ -153,9 +208,17 @@ def test_whoever_leaves_frees_the_place(make_app):
             gate.set()
             until(lambda: app.state.parts.workers.under_way == 0)
             gate.clear()
+        waiting, _ = in_thread(post, served.url, WAIT)
+        until(lambda: app.state.parts.workers.under_way == 1)
+        with socket.create_connection(("127.0.0.1", served.port)) as connection:
+            connection.sendall(head.encode() + b"Content-Type: application/json\r\n\r\n" + body)
+            until(lambda: app.state.parts.workers.under_way == 2)
+        until(lambda: app.state.parts.workers.under_way == 1)  # at once, though it never had a thread
+        gate.set()
+        waiting.join()
         assert post(served.url, ASK)[0] == 200
     (user,) = app.state.parts.store.users()
-    assert len(app.state.parts.store.conversations(user.id)) == 1  # what nobody waited for was not kept
+    assert len(app.state.parts.store.conversations(user.id)) == 2  # what nobody waited for was not kept
 
 
 def test_a_reply_that_takes_too_long_is_a_504(make_app):
@@ -231,6 +294,7 @@ def test_a_stream_tells_of_an_outage_in_words(client, store, monkeypatch):
     def down(*arguments, **named):
         raise StoreUnavailable("down")
 
+    until(lambda: client.get("/readyz").status_code == 200)
     monkeypatch.setattr(type(store), "ping", down)
     assert client.get("/readyz").status_code == 503
     monkeypatch.setattr(type(store), "kept", down)
@@ -259,6 +323,20 @@ def test_the_command_serves_and_ends(tmp_path, replicas):
         finally:
             process.send_signal(signal.SIGTERM)
             assert process.wait(60) in (0, -signal.SIGTERM)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
+def test_replicas_end_with_the_process_that_watches_them(tmp_path):
+    command = [sys.executable, "-m", "openlamda", "serve", "--port", "0", "--store", str(tmp_path / "s.db")]
+    with subprocess.Popen([*command, "--replicas", "2"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[3]
+        until(lambda: _ready(url), 240)
+        begun = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        process.kill()
+    assert len(begun) >= 2
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in begun), 60)
 
 
 def _ready(url):

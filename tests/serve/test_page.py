@@ -1,6 +1,7 @@
 """The page's calls: sessions, conversations as trees, replies in pieces, feedback, the blind arena, one's own data."""
 
 import pytest
+from starlette.testclient import TestClient
 
 from openlamda.engine.base import Overloaded
 from tests.serve.conftest import events
@@ -79,6 +80,7 @@ def test_a_reply_in_pieces_and_what_is_kept_of_it(page):
     user, agent = whole["messages"]
     assert user["id"] == said["user_message_id"] == agent["parent_id"] and user["parent_id"] is None
     assert agent["reply_id"] == reply["id"] and agent["sources"] == reply["sources"]
+    assert agent["claims"] == reply["claims"] and "claims" not in user
     trace = page.get(f"/api/replies/{reply['id']}/trace").json()
     assert trace["weights"] == {"sensible": 3, "specific": 1, "interesting": 1}
     assert trace["thresholds"] == {"safe": 0.5} and trace["role"] == "lamda" and trace["text"] == reply["text"]
@@ -160,6 +162,14 @@ def test_ones_own_data_and_its_end(page):
     assert HOW in export.text and "attachment" in export.headers["content-disposition"]
     assert page.request("DELETE", "/api/me", json={}).status_code == 200
     assert page.get("/api/me").status_code == 401
+
+
+def test_an_export_has_no_candidates_where_none_may_be_seen(make_app):
+    for hide in (True, False):
+        with TestClient(make_app(hide_candidates=hide), headers={"X-Openlamda": "1"}) as page:
+            page.post("/api/session", json={})
+            done(say(page, begin(page)))
+            assert ("I am unsafe." not in page.get("/api/me/export").text) == hide
 
 
 def test_another_users_things_are_not_there(page, make_app):

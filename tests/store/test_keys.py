@@ -6,7 +6,7 @@ import pytest
 
 from openlamda.errors import UserError
 from openlamda.store import NotFound, open_store
-from openlamda.store.records import KeyLimits
+from openlamda.store.records import KeyLimits, Session
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CHAT = frozenset({"chat"})
@@ -14,7 +14,7 @@ CHAT = frozenset({"chat"})
 
 def test_a_key_opens_until_it_is_revoked_or_expires(store):
     user = store.new_user("Ann")
-    key, secret = store.new_key(user.id, "notebook", frozenset({"chat", "feedback"}), KeyLimits(60, 1000))
+    key, secret = store.new_key(user.id, "notebook", frozenset({"chat", "completions"}), KeyLimits(60, 1000))
     assert secret.startswith("olk_") and len(secret) > 40
     assert store.key_of(secret) == key and store.keys() == [key]
     for forged in ("", "olk_", secret[:-1], secret + "x", key.id, "olk_\ud800", "' OR 1=1 --"):
@@ -55,7 +55,7 @@ def test_no_secret_is_in_the_database(tmp_path):
 
 def test_mistakes_with_keys_are_named(store):
     user = store.new_user()
-    with pytest.raises(UserError, match="scope 'all', expected one of chat, completions, feedback, admin"):
+    with pytest.raises(UserError, match="scope 'all', expected one of chat, completions, admin"):
         store.new_key(user.id, "k", frozenset({"chat", "all"}), KeyLimits())
     with pytest.raises(UserError, match="no scope"):
         store.new_key(user.id, "k", frozenset(), KeyLimits())
@@ -70,9 +70,9 @@ def test_mistakes_with_keys_are_named(store):
 def test_a_session_ends(store):
     user = store.new_user()
     token = store.new_session(user.id, timedelta(hours=1))
-    assert store.session_user(token) == user
-    assert store.session_user(token, now=datetime.now(UTC) + timedelta(hours=2)) is None
-    assert store.session_user("") is None and store.session_user(token + "x") is None
+    assert store.session(token) == Session(user)
+    assert store.session(token, now=datetime.now(UTC) + timedelta(hours=2)) is None
+    assert store.session("") is None and store.session(token + "x") is None
 
 
 def test_requests_fill_up_again_steadily(store):
