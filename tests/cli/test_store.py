@@ -77,7 +77,7 @@ def test_one_users_data_go_out_and_away(run, place, tmp_path):
     assert "no such user" in run("store", "export-user", user.id, "--store", place, code=2).err
     assert run("store", "purge", "--days", "30", "--store", place).out == "deleted: nothing\n"
     migrated = json.loads(run("store", "migrate", "--json", "--store", place).out)
-    assert migrated == {"store": f"the store {place}", "version": "0002"}
+    assert migrated == {"store": f"the store {place}", "version": "0003"}
     store.close()
 
 

@@ -21,7 +21,7 @@ def test_migrations_make_the_tables_that_the_program_knows(fresh):
     with store._database.read() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
-    assert store.version() == "0002"
+    assert store.version() == "0003"
     store.close()
 
 
@@ -35,7 +35,7 @@ def test_an_older_store_is_brought_forward_with_all_that_is_in_it(fresh, kept, m
     salt = older.pseudonym(user.id)
     older.close()
     newer = open_store(fresh)
-    assert newer.version() == "0002" and newer.pseudonym(user.id) == salt
+    assert newer.version() == "0003" and newer.pseudonym(user.id) == salt
     assert newer.reply(user.id, ids.reply_id) == kept()
     newer.close()
 
