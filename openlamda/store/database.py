@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 
 from openlamda.store.records import StoreUnavailable
+from openlamda.store.tables import holdable
 
 T = TypeVar("T")
 WAIT = 2  # seconds for a connection
@@ -125,18 +126,17 @@ def unavailable(shown: str, error: exc.DBAPIError) -> StoreUnavailable:
 
 
 def _json(value: Any) -> str:
-    """JSON that PostgreSQL takes, too: null for what is no number."""
-    try:
-        return json.dumps(value, allow_nan=False)
-    except ValueError:
-        return json.dumps(_finite(value), allow_nan=False)
+    """JSON that PostgreSQL takes, too: null for what is no number, text as it can be kept."""
+    return json.dumps(_holdable(value), allow_nan=False)
 
 
-def _finite(value: Any) -> Any:
+def _holdable(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _finite(inner) for name, inner in value.items()}
+        return {_holdable(name): _holdable(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
+        return [_holdable(inner) for inner in value]
+    if isinstance(value, str):
+        return holdable(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

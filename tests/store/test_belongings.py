@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from openlamda.store import NotFound, open_store
 from openlamda.store import tables as t
-from openlamda.store.records import KeyLimits, utc_now
+from openlamda.store.records import KeyLimits, Session, utc_now
 
 
 def fill(store, kept, mark: str):
@@ -132,7 +132,7 @@ def test_retention_takes_who_came_once_and_never_talked(store, kept):
     nobody = store.nobody()
     counts = store.purge(now)
     assert counts["users"] == 1 and counts["conversations"] == 0
-    assert store.session_user(token) is None and store.session_user(still) == talks and store.user(nobody)
+    assert store.session(token) is None and store.session(still) == Session(talks) and store.user(nobody)
 
 
 def test_retention_and_who_begins_to_talk_again(url, kept):
