@@ -107,6 +107,8 @@ def test_one_address_begins_only_so_many_sessions(make_app, monkeypatch):
             assert int(client.post(**ask).headers["Retry-After"]) <= 30
     with TestClient(app, client=("2001:db8::2", 1)) as client:  # the same line
         assert client.post(**ask).status_code == 429
+    with TestClient(app, client=("::ffff:192.0.2.9", 1)) as client:
+        assert client.post(**ask).status_code == 204
     with TestClient(app, client=("127.0.0.1", 1)) as client:
         assert {client.post(**ask).status_code for _ in range(5)} == {204}
 
