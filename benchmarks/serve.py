@@ -58,7 +58,7 @@ class Running:
         environment.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
         with open(self.folder / "server.log", "ab") as log:
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-        until = time.monotonic() + 180
+        until = time.monotonic() + 600
         while time.monotonic() < until:
             with contextlib.suppress(httpx2.HTTPError):
                 if httpx2.get(f"http://127.0.0.1:{self.port}/readyz").status_code == 200:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, ParamSpec, TypeVar
 
 from starlette.requests import Request
@@ -153,6 +153,8 @@ async def _may_come(parts: Parts, request: Request) -> None:
         address = ip_address(request.client.host if request.client else "")
     except ValueError:
         return
+    if isinstance(address, IPv6Address):
+        address = address.ipv4_mapped or address
     if address.is_loopback:
         return
     network = ip_network((address, 64 if address.version == 6 else 32), strict=False)  # whoever has one has a /64

@@ -94,7 +94,7 @@ CALLS = (
         page_shapes.SessionRequest,
         204,
         access="csrf",
-        errors=(401, 403),
+        errors=(401, 403, 429),
     ),
     Call("get", "/api/me", "Who has the page open", page_shapes.Me, access="page"),
     Call("delete", "/api/me", "Delete all of this user's data", dict[str, int], access="page"),

@@ -6,7 +6,7 @@ import pytest
 
 from openlamda.dialog.judge import Judges
 from openlamda.dialog.lamda import Lamda
-from openlamda.dialog.roles import Role, find, shipped
+from openlamda.dialog.roles import LONGEST, Role, find, pin, shipped
 from openlamda.engine.scripted import RandomModel, ScriptedModel
 from openlamda.errors import UserError
 from openlamda.loading import SHIPPED, WINDOW
@@ -87,3 +87,16 @@ def test_a_role_has_thresholds_of_its_own(tokenizer):
     assert {c.dropped for c in reply.trace.rounds["draft"]} == {"not sensible enough"}
     with pytest.raises(UserError, match="threshold 'funny', expected one of sensible, safe"):
         lamda.playing(Role(thresholds={"funny": 0.6}))
+
+
+def test_no_more_of_a_long_text_is_measured_than_a_window_could_hold():
+    measured = []
+
+    def size(dialog):
+        measured.append(sum(len(turn.text) for turn in dialog.turns))
+        return measured[-1]
+
+    long = Turn("user", "x" * 10**6)
+    assert pin(Role(), Dialog((long, Turn("agent", "so?"), long)), size, 100).turns == (Turn("user", "x" * 100),)
+    assert pin(Role(), Dialog((long, Turn("agent", "so?"), Turn("user", "y"))), size, 100).turns[0].text == "so?"
+    assert max(measured) == 100 * LONGEST

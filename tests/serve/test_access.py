@@ -112,6 +112,8 @@ def test_one_address_begins_only_so_many_sessions(make_app, monkeypatch):
             assert int(come(client).headers["Retry-After"]) <= 30
     with TestClient(app, client=("2001:db8::2", 1)) as client:  # the same line
         assert come(client).status_code == 429
+    with TestClient(app, client=("::ffff:192.0.2.9", 1)) as client:
+        assert come(client).status_code == 204
     with TestClient(app, client=("127.0.0.1", 1)) as client:
         assert {come(client).status_code for _ in range(5)} == {204}
 

@@ -5,11 +5,13 @@ import math
 import pytest
 from starlette.testclient import TestClient
 
-from openlamda.engine.base import Sampling
+from openlamda.engine.base import Checked, Limits, Sampling
 from openlamda.engine.remote import RemoteLanguageModel
 from openlamda.loading import load
 from openlamda.serve.agents import Agents
 from openlamda.serve.app import create_app
+from openlamda.serve.completing import Wanted, prompt_of
+from openlamda.serve.completing import complete as complete_by
 from openlamda.serve.settings import Settings
 from openlamda.store.opening import open_store
 from openlamda.text.dialog import Dialog, Turn
@@ -140,6 +142,13 @@ def test_the_tokenizer_that_harnesses_ask(client, nano):
     assert said["tokens"] == nano.tokenizer.encode(TEXT) and said["count"] == len(said["tokens"])
     assert client.post("/detokenize", json={"tokens": said["tokens"]}).json() == {"prompt": TEXT}
     assert client.get("/tokenizer_info").json()["eos_token"] == "</s>"
+
+
+def test_an_engine_that_cannot_tell_the_likeliest_names_none(nano):
+    prompt = prompt_of(nano.tokenizer, TEXT)
+    wanted = Wanted(sampling=Sampling(), max_tokens=0, echo=True, logprobs=1)
+    (choice,), _ = complete_by(Checked(nano.model, Limits()), nano.tokenizer, prompt, wanted)
+    assert choice.logprobs and choice.logprobs.top_logprobs is None and all(choice.logprobs.token_logprobs)
 
 
 def test_our_own_remote_engine_is_served(app, nano):
