@@ -5,6 +5,7 @@ that dawdle with their headers are closed.
 """
 
 import asyncio
+import errno
 import logging
 import signal
 import socket
@@ -114,8 +115,12 @@ def listen(host: str, port: int) -> socket.socket:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind((host, port))
         found.listen(CONNECTIONS)
-    except (OSError, OverflowError, UnicodeError) as error:
-        raise UserError(f"{host}:{port}: {error}, expected an address of this machine that is free") from None
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise UserError(f"--port {port}: in use at {host}, expected a free one, or 0 for any") from None
+        raise UserError(f"--host {host} --port {port}: {error.strerror}, expected an address of this machine") from None
+    except (OverflowError, UnicodeError):
+        raise UserError(f"--host {host} --port {port}: expected an address, and a port of 0 to 65535") from None
     found.set_inheritable(True)
     return found
 
