@@ -53,7 +53,8 @@ INVENTED: list[tuple[str, str, list[str]]] = [
     ]),
     ("year of {w}", "year", [
         "in which year was the {w} of {e}", "when was the {w} of {e}", "{w} of {e}: when",
-        "which year had the {w} of {e}", "what year brought the {w} of {e}", "when did the {w} of {e} happen", "{e}'s {w}, in what year was it",
+        "which year had the {w} of {e}", "what year brought the {w} of {e}", "when did the {w} of {e} happen",
+        "{e}'s {w}, in what year was it",
         "when did {e} see its {w}", "how long ago was the {w} of {e}", "since when is there a {w} of {e}",
         "the year when {e} had its {w}", "in {e}'s history, which year is that of the {w}", "{e} {w} date",
     ]),
