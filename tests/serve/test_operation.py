@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 from openlamda.errors import UserError
 from openlamda.serve.agents import Agents
 from openlamda.serve.logs import JsonLines
+from openlamda.serve.running import listen
 from tests.serve.conftest import events, serving
 
 ASK = {"messages": [{"role": "user", "content": "how long is the river"}], "seed": 3}
@@ -344,3 +345,12 @@ def _ready(url):
         return get(url + "/readyz")[0] == 200
     except OSError:
         return False
+
+
+def test_a_port_that_is_in_use_is_named():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(UserError, match=f"--port {port}: in use, expected a port that is free"):
+            listen("127.0.0.1", port)
+    with pytest.raises(UserError, match="a port of 0 to 65535"):
+        listen("127.0.0.1", 99999)
