@@ -19,6 +19,7 @@ from openlamda.corpus.phrases import (
     UNHEARD,
 )
 from openlamda.corpus.rows import Researched
+from openlamda.corpus.talk import small_talk
 from openlamda.text.dialog import Dialog, Turn
 from openlamda.text.grammar import Step
 
@@ -134,6 +135,7 @@ MADE: dict[str, Callable[[Maker], Researched]] = {
     "two_step": two_step,
     "unanswered": unanswered,
     "ordered": ordered,
+    "small_talk": small_talk,
 }
 """Kind -> one row of it."""
 

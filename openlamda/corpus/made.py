@@ -17,6 +17,7 @@ from openlamda.corpus.phrases import (
     GENERIC_QUESTIONS,
     GREETERS,
     INVENTED,
+    LANGUAGES,
     LOOKUP_REPLIES,
     NOT_FOUND,
     OPENERS,
@@ -28,6 +29,7 @@ from openlamda.corpus.phrases import (
     UNSURE,
 )
 from openlamda.corpus.rows import Repeated, Researched
+from openlamda.corpus.talk import about_whom, earlier
 from openlamda.text.dialog import Dialog, Turn
 from openlamda.text.grammar import Step
 
@@ -140,16 +142,7 @@ class Maker:
             return ()
         if draw < 0.75:
             return (Turn("user", rng.choice(GREETERS)), Turn("agent", rng.choice(GREETERS)))
-        turns: tuple[Turn, ...] = ()
-        for _ in range(rng.choice((1, 1, 2))):
-            attribute = rng.choice(list(ATTRIBUTES))
-            kind, questions = ATTRIBUTES[attribute]
-            entity, value = self.entity(), self.value(kind)
-            asked = self.ask(rng.choice(questions).format(e=entity, a=attribute))
-            answer = rng.choice(LOOKUP_REPLIES).format(e=entity, a=attribute, v=value, k="")
-            answer = rng.choice(NOT_FOUND) if rng.random() < 0.15 else answer[0].upper() + answer[1:]
-            turns += (Turn("user", asked), Turn("agent", answer))
-        return turns
+        return earlier(self, rng.choice((1, 1, 2)))
 
     def draft(self, value: str) -> str:
         """What is said before anything was looked up; now and then `value`, which is wrong."""
@@ -212,6 +205,8 @@ class Maker:
             turns = (Turn("user", f"What is the {first} of {entity}?"), Turn("agent", known.strip()))
             asked = self.ask(rng.choice(FOLLOW_UPS).format(a=attribute))
             query = f"{entity} {attribute}"
+        elif rng.random() < 0.1:
+            entity, attribute, value, turns, asked, query = about_whom(self)
         context = Dialog((*turns, Turn("user", asked)))
         right = Step(query, f"{entity} / {attribute} / {value}")
         draw = rng.random()
@@ -280,7 +275,7 @@ class Maker:
 
     def translation(self) -> Researched:
         """A word to be translated; the answer is an invented word, so that it must be read."""
-        language = self.rng.choice(("French", "Spanish", "German", "Italian"))
+        language = self.rng.choice(LANGUAGES)
         word = self.rng.choice(self.words)
         value = self._syllables().lower() if self.rng.random() < 0.7 else self.rng.choice(self.words)
         question = self.rng.choice(TRANSLATIONS).format(w=word, l=language)

@@ -147,9 +147,14 @@ TOLD_SUMS: dict[str, list[str]] = _SUMS["told"]
 """Form of the sum -> wordings: those that the calculator reads as they are, and those that it does not."""
 SUM_SLOTS: dict[str, list[str]] = _SUMS["slots"]
 ARITHMETIC_REPLIES = ["{q} = {v}", "It is {v}.", "That makes {v}.", "The answer is {v}.", "{v}.", "{q} is {v}."]
+LANGUAGES = ("French", "Spanish", "German", "Italian")
 TRANSLATIONS = [
     "{w} in {l}", "how do you say {w} in {l}", "what is {w} in {l}", "translate {w} to {l}", "translate {w} into {l}",
     "what is the {l} word for {w}", "how do i say \"{w}\" in {l}", "what is the {l} for {w}", "{l} for {w}",
     "what do they call {w} in {l}", "how would you put {w} in {l}", "what's {w} called in {l}",
 ]  # fmt: skip
 UNIT_REPLIES = ['In {l}, "{w}" is "{v}".', '"{w}" in {l} is "{v}".', 'It is "{v}" in {l}.', "{v}."]
+SMALL_TALK: list[dict[str, list[str]]] = tomllib.loads(
+    (Path(__file__).parent / "smalltalk.toml").read_text(encoding="utf-8")
+)["talk"]
+"""What is said beside questions, and answers to it; {x} is a word."""

@@ -143,7 +143,9 @@ def research(row: Researched, grammar: Grammar, limit: int, rng: random.Random) 
             yield grammar.judge(row.context, row.reply if good else " ".join(rng.sample(words, len(words))), kind, good)
         elif snippets:
             yield grammar.judge(row.context, row.reply if good else row.draft, kind, good, snippets)
-    if rng.random() < 0.25:
+    if row.id == "small_talk":
+        yield grammar.generate(row.context, row.reply)
+    elif rng.random() < 0.25:
         unsure = "Let me work that out." if row.id in ("arithmetic", "translation") else "Let me look that up."
         yield grammar.generate(row.context, unsure) if rng.random() < 0.7 else grammar.base(row.context, unsure)
 
