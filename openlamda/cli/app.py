@@ -3,7 +3,7 @@
 import io
 import sys
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from openlamda.dialog.trace import printable
 from openlamda.errors import UserError
@@ -17,7 +17,9 @@ Every command has --help; many have --json for scripts. Exit codes: 0 done, 2 a 
 error names, 130 interrupted.
 """
 
-app = App(name="openlamda", help=HELP)
+# a flag has no --no-FLAG, and help tells no default that says nothing
+plain = Parameter(negative=(), show_default=lambda default: default if default not in ("", (), False) else None)
+app = App(name="openlamda", help=HELP, default_parameter=plain)
 app.command("openlamda.cli.chat:chat", name="chat")
 app.command("openlamda.cli.serve:serve", name="serve")
 app.command("openlamda.cli.index:index", name="index")

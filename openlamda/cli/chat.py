@@ -49,8 +49,9 @@ def chat(
     once
         Reply to this text alone, and end.
     messages
-        Reply to the turns of a JSON file, [{"role": "user", "content": "..."}, ...], or to --once after them, and end;
-        - reads it from standard input. Roles are user and assistant; what a system message would say goes into --role.
+        Reply to the turns of a JSON file, [{"role": "user", "content": "..."}, ...], or to --once after them, and end.
+        Where FILE is a dash, it is read from standard input. Roles are user and assistant; what a system message would
+        say goes into --role.
     model
         A model directory; default: the model that ships.
     devices

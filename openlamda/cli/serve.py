@@ -84,11 +84,13 @@ def serve(
     index
         Look up in this index, too: a folder that `openlamda index` made, or http://HOST:9200/NAME on OpenSearch.
     web
-        Look up on the web, too: searxng=URL or brave=URL of a service's JSON search. What is looked up is sent there.
+        Look up on the web, too: searxng=URL or brave=URL of a service's JSON search. What is looked up is sent there. A
+        key is read from OPENLAMDA_WEB_KEY.
     devices
         Split the model over so many of this machine's GPUs or TPU cores.
     remote
-        The URL of a server that computes, as http://localhost:8000/v1 of vLLM (docs/engine.md).
+        The URL of a server that computes, as http://localhost:8000/v1 of vLLM (docs/engine.md). An API key is read from
+        OPENLAMDA_API_KEY.
     remote_model
         The name of the model on that server, where it wants one.
     """
@@ -154,7 +156,7 @@ def _serve_one(options: Served, listening: socket.socket) -> None:
     from openlamda.serve.logs import log_as_json
     from openlamda.serve.running import run
     from openlamda.serve.settings import Settings
-    from openlamda.store.opening import default_url, open_store
+    from openlamda.store import StoreUnavailable, default_url, open_store
     from openlamda.tools.toolset import open_toolset
 
     log_as_json()
@@ -174,7 +176,10 @@ def _serve_one(options: Served, listening: socket.socket) -> None:
         remote_model=options.remote_model,
     )
     folders = [SHIPPED_ROLES, *([options.roles] if options.roles is not None else [])]
-    store = open_store(options.store or default_url())
+    try:
+        store = open_store(options.store or default_url())
+    except StoreUnavailable as error:
+        raise UserError(f"{error}: is it running?") from None
     try:
         agents = Agents(loading, (options.model or SHIPPED).resolve().name, folders)
         run(create_app(settings, agents, store), listening)

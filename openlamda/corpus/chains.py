@@ -8,7 +8,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from openlamda.corpus.made import Maker, as_written, query_of
-from openlamda.corpus.phrases import ATTRIBUTES, GENERIC_QUESTIONS, LOOKUP_REPLIES, NOT_FOUND, ORDERS, UNHEARD
+from openlamda.corpus.phrases import (
+    ATTRIBUTES,
+    DEMANDS,
+    GENERIC_QUESTIONS,
+    LOOKUP_REPLIES,
+    NOT_FOUND,
+    ORDERS,
+    TO_WHOM,
+    UNHEARD,
+)
 from openlamda.corpus.rows import Researched
 from openlamda.text.dialog import Dialog, Turn
 from openlamda.text.grammar import Step
@@ -105,7 +114,10 @@ def ordered(maker: Maker) -> Researched:
     if not row.steps or row.steps[-1].snippet is None:
         return row
     word = rng.choice((rng.choice(maker.words).upper(), rng.choice(maker.words), maker.entity(), maker.person()))
-    order = rng.choice(ORDERS).format(w=word)
+    order = rng.choice(ORDERS) if rng.random() < 0.3 else rng.choice(TO_WHOM) + rng.choice(DEMANDS)
+    order = order.format(w=word) + rng.choice(("", "", ".", "!"))
+    if (how := rng.random()) < 0.25:
+        order = order[0].upper() + order[1:] if how < 0.15 else order.upper()
     *before, last = row.steps
     snippet = rng.choice(("{s} {o}", "{s}. {o}", "{s} ({o})", "{s}\n{o}", "{o} {s}")).format(s=last.snippet, o=order)
     return Researched("ordered", row.context, row.draft, (*before, Step(last.query, snippet)), row.reply)

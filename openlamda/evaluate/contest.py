@@ -43,13 +43,15 @@ def answer(
     for name, system in systems.items():
         for context in contexts:
             turns = [[turn.author, turn.text] for turn in context.dialog.turns]
-            asked = key(version=VERSION, system=dict(system.identity), context=turns, seed=seed)
+            # without a role no key of its own, so that replies kept before there were roles are found
+            within = {"role": asdict(context.role)} if context.role else {}
+            asked = key(version=VERSION, system=dict(system.identity), context=turns, seed=seed, **within)
             value = kept.get(asked)
             if value is None:
-                value = asdict(system.reply(context.dialog, seed))
+                value = asdict(system.reply(context.dialog, seed, context.role))
                 kept.put(asked, value)
             said = Said(value["text"], tuple(value["sources"]), value["trace"])
-            labels, scores = _rated(rater, context, said.text, turns, kept)
+            labels, scores = _rated(rater, context, said, turns, within, kept)
             by = rater.name if rater else ""
             rows.append(Row(name, context, said, labels, scores, _shares(context, said, labels, by)))
             told(len(rows), total)
@@ -57,16 +59,15 @@ def answer(
 
 
 def _rated(
-    rater: Rater | None, context: Context, reply: str, turns: Any, kept: Kept
+    rater: Rater | None, context: Context, said: Said, turns: Any, within: Mapping[str, Any], kept: Kept
 ) -> tuple[dict[str, bool] | None, dict[str, float] | None]:
     if not isinstance(rater, Judge):
-        return (rater.labels(context, reply) if rater else None), None
-    asked = key(
-        version=VERSION, rater=dict(rater.identity), context=turns, reply=reply, knowledge=list(context.knowledge)
-    )
+        return (rater.labels(context, said) if rater else None), None
+    read: dict[str, Any] = {"context": turns, "reply": said.text, "knowledge": list(context.knowledge), **within}
+    asked = key(version=VERSION, rater=dict(rater.identity), **read)
     found = kept.get(asked)
     if found is None:
-        found = rater.scores(context, reply)
+        found = rater.scores(context, said.text)
         kept.put(asked, found)
     return rater.decide(found), found
 

@@ -2,18 +2,20 @@
 
 import hashlib
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from openlamda.corpus import public
 from openlamda.corpus.readers import read_lines
 from openlamda.corpus.rows import split
+from openlamda.dialog.roles import Role, find
 from openlamda.errors import UserError
 from openlamda.text.dialog import Dialog, Turn, dialog_from_json
 from openlamda.tools.search import read_facts
 
+Wants = Literal["", "facts", "link", "self"]
 READ = 100_000  # rows of a public set that are looked at
 
 
@@ -27,6 +29,8 @@ class ContextsConfig:
     split: Literal["dev", "test"] = "test"
     turns: tuple[int, ...] = ()  # of `dialogs`: context lengths, taken in turn
     limit: int = 100
+    role: str = ""  # what systems play: a role that ships, or a file
+    topic: tuple[str, ...] = ()  # words by which a rule knows that a reply is in the role
     seed: int = 0
 
 
@@ -38,6 +42,9 @@ class Context:
     dialog_id: str
     dialog: Dialog
     knowledge: tuple[str, ...] = ()
+    role: Role | None = None
+    topic: tuple[str, ...] = ()
+    wants: str = ""  # what would help, one of Wants; "": nothing that a rule can tell
 
 
 def read(config: ContextsConfig, folder: Path, data: Path) -> list[Context]:
@@ -45,6 +52,10 @@ def read(config: ContextsConfig, folder: Path, data: Path) -> list[Context]:
     if bool(config.file) == bool(config.reader):
         raise UserError(f"contexts {config.name!r}: expected either 'file' or 'reader'")
     found = _file(config, folder / config.file) if config.file else _public(config, data)
+    if config.role:
+        beside = folder / config.role
+        role = Role.read(beside if beside.is_file() else find(Path(config.role)))
+        found = [replace(context, role=role, topic=config.topic) for context in found]
     found = list({context.dialog: context for context in reversed(found)}.values())  # each context once
     random.Random(config.seed).shuffle(found)
     chosen = found[: config.limit]
@@ -74,7 +85,13 @@ def _file(config: ContextsConfig, path: Path) -> list[Context]:
             if fact is None:
                 raise UserError(f"{place}: no fact {row['entity']} / {row['attribute']}")
             knowledge = [*knowledge, fact]
-        found.append(Context(config.name, str(row.get("id", _hash(dialog))), dialog, tuple(knowledge)))
+        wants = row.get("wants", "")
+        if wants not in get_args(Wants):
+            raise UserError(f"{place}: field 'wants' is {wants!r}, expected one of {', '.join(get_args(Wants)[1:])}")
+        if wants == "facts" and not knowledge:
+            raise UserError(f"{place}: facts are wanted, expected 'knowledge' that has them")
+        row_id = str(row.get("id", _hash(dialog)))
+        found.append(Context(config.name, row_id, dialog, tuple(knowledge), wants=wants))
     return found
 
 

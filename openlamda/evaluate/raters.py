@@ -1,4 +1,4 @@
-"""Who labels replies: people's votes by the paper's rules, or a judge that is not under test ("automatic")."""
+"""Who labels replies: people's votes by the paper's rules, or a judge that is not under test or rules ("automatic")."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,18 +10,19 @@ from openlamda.corpus.objectives import Objectives
 from openlamda.dialog.judge import Judges, scores
 from openlamda.dialog.lamda import Lamda
 from openlamda.errors import UserError
+from openlamda.evaluate import in_role
 from openlamda.evaluate.contexts import Context
-from openlamda.evaluate.systems import Open, System, weights_hash
+from openlamda.evaluate.systems import Open, Said, System, weights_hash
 
 MAX_TOKENS = 256  # of a reply that a judge reads
 
 
 @dataclass(frozen=True, kw_only=True)
 class RaterConfig:
-    """The [rater] table: a ratings file, or a model directory whose judges rate."""
+    """The [rater] table: a ratings file, a model directory whose judges rate, or rules for replies in a role."""
 
-    kind: Literal["votes", "judge"]
-    path: str
+    kind: Literal["votes", "judge", "rules"]
+    path: str = ""  # of votes or judge
     threshold: float = 0.5  # a judge's least P of a true label
 
 
@@ -31,7 +32,7 @@ class Rater(Protocol):
     name: str  # "votes" or "automatic"
     identity: Mapping[str, object]
 
-    def labels(self, context: Context, reply: str) -> dict[str, bool] | None:
+    def labels(self, context: Context, said: Said) -> dict[str, bool] | None:
         """Attribute -> label; None where nobody rated this reply."""
         ...
 
@@ -52,9 +53,9 @@ class Votes:
                     found[question] = votes.most(asked, "yes")
             self._labels[row.context, row.response] = found
 
-    def labels(self, context: Context, reply: str) -> dict[str, bool] | None:
+    def labels(self, context: Context, said: Said) -> dict[str, bool] | None:
         """By the paper's rules (corpus/votes.py)."""
-        return self._labels.get((context.dialog, reply))
+        return self._labels.get((context.dialog, said.text))
 
 
 class Judge:
@@ -78,7 +79,7 @@ class Judge:
         """P of the desired rating by score name; "grounded" only where the context has knowledge."""
         if self._lamda is None:
             self._lamda = self._open(self._directory)
-        lamda = self._lamda
+        lamda = self._lamda if context.role is None else self._lamda.playing(context.role)
         tokens = tuple(lamda.tokenizer.encode(reply))[:MAX_TOKENS]
         return scores(lamda.model, lamda.grammar, lamda.judges, lamda.fit(context.dialog), [tokens], context.knowledge)[
             0
@@ -98,6 +99,20 @@ class Judge:
             for name, value in true.items()
         }  # fmt: skip
 
-    def labels(self, context: Context, reply: str) -> dict[str, bool] | None:
+    def labels(self, context: Context, said: Said) -> dict[str, bool] | None:
         """By `scores` and `decide`."""
-        return self.decide(self.scores(context, reply))
+        return self.decide(self.scores(context, said.text))
+
+
+class Rules:
+    """Helpful and role-consistent (in_role.py), of replies in a role; what a rule cannot judge has no label."""
+
+    name = "automatic"
+    identity: Mapping[str, object] = {}
+
+    def labels(self, context: Context, said: Said) -> dict[str, bool] | None:
+        """Either, both or none of the two."""
+        if context.role is None:
+            return None
+        found = {"helpful": in_role.helpful(context, said), "role_consistent": in_role.consistent(context, said)}
+        return {name: label for name, label in found.items() if label is not None}

@@ -62,6 +62,7 @@ def _row(row: Row) -> dict[str, Any]:
         "system": row.system,
         "context": [{"role": turn.author, "content": turn.text} for turn in row.context.dialog.turns],
         "knowledge": row.context.knowledge,
+        "role": row.context.role and row.context.role.name,
         "response": row.said.text,
         "sources": row.said.sources,
         "labels": row.labels,

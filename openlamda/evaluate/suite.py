@@ -123,7 +123,11 @@ def contest(
     rater: raters.Rater | None = None
     if suite.rater:
         path = folder / Path(suite.rater.path).expanduser()
-        if suite.rater.kind == "votes":
+        if suite.rater.kind == "rules":
+            rater = raters.Rules()
+        elif not suite.rater.path:
+            raise UserError(f"rater: no path, expected one for kind {suite.rater.kind!r}")
+        elif suite.rater.kind == "votes":
             rater = raters.Votes(path, objectives.read())
         else:
             rater = raters.Judge(suite.rater, path, list(built.values()), open_model)

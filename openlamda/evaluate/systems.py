@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from openlamda.corpus.readers import read_lines
 from openlamda.dialog.judge import Judges
 from openlamda.dialog.lamda import Lamda
+from openlamda.dialog.roles import Role
 from openlamda.engine.http import Server
 from openlamda.errors import UserError
 from openlamda.text.dialog import Dialog, dialog_from_json
@@ -58,8 +59,8 @@ class System(Protocol):
 
     identity: Mapping[str, Any]
 
-    def reply(self, context: Dialog, seed: int) -> Said:
-        """What the system says next."""
+    def reply(self, context: Dialog, seed: int, role: Role | None = None) -> Said:
+        """What the system says next, in a role where it can play one."""
         ...
 
 
@@ -111,7 +112,7 @@ class Model:
         self._open, self._directory, self._config = open_model, directory, config
         self._lamda: Lamda | None = None  # opened when it has to speak: what is kept needs no model
 
-    def reply(self, context: Dialog, seed: int) -> Said:
+    def reply(self, context: Dialog, seed: int, role: Role | None = None) -> Said:
         """As `Lamda.reply`, without what took how long."""
         if self._lamda is None:
             self._lamda = self._open(self._directory)
@@ -124,7 +125,8 @@ class Model:
                 self._lamda.judges = Judges()
             if not self._config.research:
                 self._lamda.max_queries = 0
-        reply = self._lamda.reply(context, seed=seed)
+        lamda = self._lamda if role is None else self._lamda.playing(role)
+        reply = lamda.reply(context, seed=seed)
         trace = {name: value for name, value in reply.trace.to_json().items() if name not in ("timings", "calls")}
         return Said(reply.text, tuple(source.url for source in reply.sources), trace)
 
@@ -134,7 +136,7 @@ class Generic:
 
     identity: Mapping[str, Any] = {"kind": "generic"}
 
-    def reply(self, context: Dialog, seed: int) -> Said:
+    def reply(self, context: Dialog, seed: int, role: Role | None = None) -> Said:
         """One of two replies."""
         return Said("I don't know" if context.turns[-1].text.rstrip().endswith("?") else "Ok")
 
@@ -146,7 +148,7 @@ class Retrieval:
         self.identity: Mapping[str, Any] = {"kind": "retrieval", "knowledge": knowledge}
         self._toolset = toolset
 
-    def reply(self, context: Dialog, seed: int) -> Said:
+    def reply(self, context: Dialog, seed: int, role: Role | None = None) -> Said:
         """The result's text; no text where nothing is found."""
         for result in self._toolset(context.turns[-1].text):
             if result.url:
@@ -165,10 +167,11 @@ class Remote:
     def _server(self) -> Server:
         return Server(self._config.url, timeout=self._config.timeout)
 
-    def reply(self, context: Dialog, seed: int) -> Said:
-        """The first choice's text. Raises UserError where the server gives none."""
+    def reply(self, context: Dialog, seed: int, role: Role | None = None) -> Said:
+        """The first choice's text, after the role's turns. Raises UserError where the server gives none."""
+        before = role.preface if role else ()
         roles = {"user": "user", "agent": "assistant"}
-        messages = [{"role": roles[turn.author], "content": turn.text} for turn in context.turns]
+        messages = [{"role": roles[turn.author], "content": turn.text} for turn in (*before, *context.turns)]
         url = self._config.url.rstrip("/") + "/v1/chat/completions"
         with self._server() as server:
             said = server.post(
@@ -195,7 +198,7 @@ class Recorded:
             self._said[dialog_from_json(row.get("context"), f"{place}: context")] = row["response"]
         self.identity: Mapping[str, Any] = {"kind": "recorded", "file": hashlib.sha256(path.read_bytes()).hexdigest()}
 
-    def reply(self, context: Dialog, seed: int) -> Said:
+    def reply(self, context: Dialog, seed: int, role: Role | None = None) -> Said:
         """The recorded reply. Raises UserError where there is none."""
         if context not in self._said:
             raise UserError(f"{self._path}: no reply to {context.turns[-1].text[:60]!r}, expected one for each context")

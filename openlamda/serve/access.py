@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -21,7 +22,6 @@ T = TypeVar("T")
 COOKIE = "openlamda"
 CSRF = "X-Openlamda"
 SECRET = "olk_"
-NOBODY = "calls without a key"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ async def by_key(request: Request, scope: str) -> Caller:
     """
     parts, secret = parts_of(request), bearer(request)
     if not secret.startswith(SECRET) and not parts.settings.require_key:
-        return Caller(await nobody(parts))
+        return Caller(await stored(parts.store.nobody))
     if not secret:
         raise ApiError(401, "no API key, expected Authorization: Bearer olk_...", code="invalid_api_key")
     return await with_secret(parts, secret, scope)
@@ -120,10 +120,16 @@ async def by_cookie(request: Request) -> Caller:
 
 
 async def begin_session(request: Request, key: str | None) -> Response:
-    """A new session's cookie: for a key's owner where one is given, else for a new user without a name."""
+    """A new session's cookie: for a key's owner where one is given, else for a new user without a name. Without a key,
+    a browser that has a session keeps it: two tabs are one visitor.
+    """
     parts = parts_of(request)
     if request.headers.get(CSRF) != "1":
         raise ApiError(403, f"expected the header {CSRF}: 1", code="csrf")
+    if not key:
+        with suppress(ApiError):
+            await by_cookie(request)
+            return Response(status_code=204)
     if key:
         caller = await with_secret(parts, key, "chat")
     elif parts.settings.require_key:
@@ -163,18 +169,3 @@ async def _may_come(parts: Parts, request: Request) -> None:
 def is_secure(request: Request) -> bool:
     """Whether the browser came by https."""
     return parts_of(request).settings.secure or request.url.scheme == "https"
-
-
-async def nobody(parts: Parts) -> str:
-    """The id of the user that calls without a key are kept under: one for all servers of a store."""
-    store = parts.store
-
-    def find() -> str:
-        if not any(user.name == NOBODY for user in store.users()):
-            store.new_user(NOBODY)
-        return next(user.id for user in store.users() if user.name == NOBODY)  # the oldest, should there be two
-
-    async with parts.finding:
-        if not parts.nobody or await stored(store.user, parts.nobody) is None:  # whose data may have been deleted
-            parts.nobody = await stored(find)
-        return parts.nobody

@@ -1,6 +1,5 @@
 """What every handler works with, put together once by `create_app`."""
 
-import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -26,8 +25,6 @@ class Parts:
     metrics: Metrics
     draining: bool = False
     warm: bool = False  # the model has replied once, so that what it compiles is there
-    nobody: str = ""  # the user that calls without a key are kept under
-    finding: asyncio.Lock = field(default_factory=asyncio.Lock)
     noted: dict[str, int] = field(default_factory=dict)  # the minute of the last refused key in the audit log, by why
 
 

@@ -5,6 +5,7 @@ that dawdle with their headers are closed.
 """
 
 import asyncio
+import errno
 import logging
 import os
 import signal
@@ -109,14 +110,21 @@ class Server(uvicorn.Server):
 
 def listen(host: str, port: int) -> socket.socket:
     """A socket that listens. Raises UserError where the address cannot be had."""
+    asked = f"--host {host} --port {port}"
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
-        found = socket.socket(family, socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise UserError(f"{asked}: expected an address of this machine") from None
+    found = socket.socket(family, socket.SOCK_STREAM)
+    try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind((host, port))
         found.listen(CONNECTIONS)
-    except (OSError, OverflowError, UnicodeError) as error:
-        raise UserError(f"{host}:{port}: {error}, expected an address of this machine that is free") from None
+    except (OSError, OverflowError) as error:
+        found.close()
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            raise UserError(f"{asked}: in use, expected a port that is free, or 0 for any") from None
+        raise UserError(f"{asked}: {error}, expected an address of this machine and a port of 0 to 65535") from None
     found.set_inheritable(True)
     return found
 

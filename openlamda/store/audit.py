@@ -1,4 +1,7 @@
-"""The audit log: who did what to what, and when; never what was said."""
+"""The audit log: who did what to what, and when; never what was said.
+
+Users and keys stand by their ids as actors and targets alone, so that those of a deleted user can be found.
+"""
 
 from typing import Any
 

@@ -10,7 +10,7 @@ from openlamda.store import tables as t
 from openlamda.store.audit import note
 from openlamda.store.conversations import kept_reply, messages_of
 from openlamda.store.part import Part
-from openlamda.store.records import NotFound
+from openlamda.store.records import NotFound, utc_now
 
 BATCH = 200  # conversations that a purge deletes in one transaction, so that others get their turn
 
@@ -41,7 +41,8 @@ class Belongings(Part):
 
     def purge(self, older_than: datetime, actor: str = "") -> dict[str, int]:
         """How many rows were deleted, by table: conversations in which nothing was said since `older_than`, sessions
-        that have ended, and nameless users of before then who have nothing left.
+        that have ended, what was used before then, and nameless users of before then who have nothing left but a
+        session: their browser gets another one.
         """
         counts: Counter[str] = Counter()
         while True:
@@ -61,6 +62,7 @@ def _export(connection: sa.Connection, user_id: str) -> dict[str, Any]:
     user = connection.execute(sa.select(t.users).where(t.users.c.id == user_id)).one_or_none()
     if user is None:
         raise NotFound("no such user")
+    names = _names(connection, user_id)
     conversations = sa.select(t.conversations).where(t.conversations.c.user_id == user_id)
     replies = sa.select(t.replies, t.messages.c.text).join(t.messages).where(t.replies.c.user_id == user_id)
     talks = []
@@ -78,52 +80,30 @@ def _export(connection: sa.Connection, user_id: str) -> dict[str, Any]:
         "votes": _rows(connection, t.arenas, t.arenas.c.user_id == user_id),
         "keys": _rows(connection, t.keys, t.keys.c.user_id == user_id, "secret_hash"),
         "sessions": _rows(connection, t.sessions, t.sessions.c.user_id == user_id, "token_hash"),
-        "usage": _rows(connection, t.meters, t.meters.c.who.in_(_metered(user_id))),
-        "audit": [_plain(row, "id") for row in _lines(connection, _who(connection, user_id))],
+        "usage": _rows(connection, t.meters, t.meters.c.who.in_(names)),
+        "audit": _rows(connection, t.audit, _lines(names), "id"),
     }
 
 
-def _who(connection: sa.Connection, user_id: str) -> set[str]:
-    """The ids that stand for a user in the audit log: the user's own, and those of keys, conversations, replies and
-    arenas.
-    """
-    owned = (t.keys, t.conversations, t.replies, t.arenas)
-    found = [connection.execute(sa.select(table.c.id).where(table.c.user_id == user_id)).scalars() for table in owned]
-    return {user_id, *(name for names in found for name in names)}
+def _names(connection: sa.Connection, user_id: str) -> set[str]:
+    """The ids that stand for a user in the audit log and in what was used: the user's own and those of keys."""
+    return {user_id, *connection.execute(sa.select(t.keys.c.id).where(t.keys.c.user_id == user_id)).scalars()}
 
 
-def _metered(user_id: str) -> sa.CompoundSelect[Any]:
-    """Whose usage is a user's: that under the user's own id and under those of keys."""
-    return (
-        sa.select(t.users.c.id)
-        .where(t.users.c.id == user_id)
-        .union_all(sa.select(t.keys.c.id).where(t.keys.c.user_id == user_id))
-    )
-
-
-def _lines(connection: sa.Connection, whose: set[str]) -> list[Any]:
-    """The lines of the audit log that name one of these ids."""
-    rows = connection.execute(sa.select(t.audit).order_by(t.audit.c.id))
-    return [row for row in rows if row.actor in whose or row.target in whose or _named(row.details, whose)]
-
-
-def _named(details: Any, whose: set[str]) -> bool:
-    if isinstance(details, dict):
-        return any(_named(value, whose) for value in details.values())
-    if isinstance(details, list):
-        return any(_named(value, whose) for value in details)
-    return details in whose if isinstance(details, str) else False
+def _lines(names: set[str]) -> sa.ColumnElement[bool]:
+    """Which lines of the audit log name one of these ids."""
+    return sa.or_(t.audit.c.actor.in_(names), t.audit.c.target.in_(names))
 
 
 def _delete(connection: sa.Connection, user_id: str, actor: str) -> dict[str, int]:
     user = sa.select(t.users.c.id).where(t.users.c.id == user_id).with_for_update()  # nothing is added from here on
     if connection.execute(user).one_or_none() is None:
         raise NotFound("no such user")
-    whose, counts = _who(connection, user_id), Counter[str]()
-    for row in _lines(connection, whose):
-        cleared = {"details": {}} | {side: "deleted" for side in ("actor", "target") if getattr(row, side) in whose}
-        connection.execute(sa.update(t.audit).where(t.audit.c.id == row.id).values(cleared))
-    meters = sa.delete(t.meters).where(t.meters.c.who.in_(_metered(user_id)))
+    names, counts = _names(connection, user_id), Counter[str]()
+    both = (t.audit.c.actor, t.audit.c.target)
+    sides = {side.name: sa.case((side.in_(names), "deleted"), else_=side) for side in both}
+    connection.execute(sa.update(t.audit).where(_lines(names)).values(details={}, **sides))
+    meters = sa.delete(t.meters).where(t.meters.c.who.in_(names))
     counts["meters"] = connection.execute(meters).rowcount
     counts += _delete_talks(connection, t.conversations.c.user_id == user_id)
     for table, column in (
@@ -164,17 +144,23 @@ def _purge_conversations(connection: sa.Connection, older_than: datetime) -> Cou
 
 
 def _purge_rest(connection: sa.Connection, older_than: datetime) -> Counter[str]:
-    counts: Counter[str] = Counter()
+    counts = Counter[str](users=0)
     m, u = t.meters.c, t.users.c
-    counts["sessions"] = connection.execute(sa.delete(t.sessions).where(t.sessions.c.expires < older_than)).rowcount
+    counts["sessions"] = connection.execute(sa.delete(t.sessions).where(t.sessions.c.expires <= utc_now())).rowcount
     meters = sa.delete(t.meters).where(
         m.day < older_than.astimezone(UTC).date().isoformat(), sa.or_(m.at.is_(None), m.at < older_than.timestamp())
     )
     counts["meters"] = connection.execute(meters).rowcount
     arenas = sa.delete(t.arenas).where(t.arenas.c.created < older_than, t.arenas.c.winner.is_(None))
     counts["arenas"] = connection.execute(arenas).rowcount
-    idle = [~sa.exists().where(table.c.user_id == u.id) for table in (t.sessions, t.keys, t.conversations, t.arenas)]
-    counts["users"] = connection.execute(sa.delete(t.users).where(u.name == "", u.created < older_than, *idle)).rowcount
+    idle = [~sa.exists().where(table.c.user_id == u.id) for table in (t.keys, t.conversations, t.arenas)]
+    old = (u.name == "", u.created < older_than, *idle)
+    locked = sa.select(u.id).where(*old).limit(BATCH).with_for_update(skip_locked=True)
+    while names := connection.execute(locked).scalars().all():  # asked twice: one may have begun to talk meanwhile
+        gone = connection.execute(sa.delete(t.users).where(u.id.in_(names), *old)).rowcount
+        counts["users"] += gone
+        if gone < len(names):
+            break
     return counts
 
 

@@ -44,11 +44,15 @@ class Conversations(Part):
         """
         c = t.conversations.c
         query = sa.select(t.conversations).where(c.user_id == user_id)
-        if before is not None:
-            mark = sa.select(c.updated, c.id).where(c.id == before, c.user_id == user_id).subquery()
-            query = query.join(mark, sa.tuple_(c.updated, c.id) < sa.tuple_(mark.c.updated, mark.c.id))
         query = query.order_by(c.updated.desc(), c.id.desc()).limit(limit)
         with self._database.read() as connection:
+            if before is not None:
+                marked = sa.select(c.updated, c.id).where(c.id == before, c.user_id == user_id)
+                mark = connection.execute(marked).one_or_none()
+                if mark is None:
+                    return []
+                # plain values, with which PostgreSQL finds the place in the index; a join it would walk all along
+                query = query.where(sa.tuple_(c.updated, c.id) < sa.tuple_(sa.literal(mark.updated, t.Moment), mark.id))
             return [_conversation(row) for row in connection.execute(query)]
 
     def conversation(self, user_id: str, conversation_id: str) -> Conversation | None:
@@ -98,13 +102,12 @@ class Conversations(Part):
         def write(connection: sa.Connection) -> KeptIds:
             if kept := _kept(connection, user_id, request_id):
                 return kept
+            self._demand_user(connection, user_id)  # first, as deletion does: in another order they would clash
             return _write(connection, user_id, conversation_id, parent_id, user_text, reply, request_id, earlier)
 
         try:
             return self._database.retry(write)
-        except (
-            exc.IntegrityError
-        ):  # another process was first with this request, or somebody deleted what is replied to
+        except exc.IntegrityError:  # another was first with this request, or somebody deleted what is replied to
             if kept := self.kept(user_id, request_id):
                 return kept
             raise NotFound("the conversation was deleted meanwhile") from None

@@ -15,10 +15,14 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 
 from openlamda.store.records import StoreUnavailable
+from openlamda.store.tables import holdable
 
 T = TypeVar("T")
 WAIT = 2  # seconds for a connection
 BUSY = 5  # seconds for another's transaction
+QUIET = 1  # second in which nobody asks a server that has just been silent
+_SILENCE = ("Silent", "ConnectionTimeout")
+_SNAPSHOT = "REPEATABLE READ"
 _CLASHES = ("40001", "40P01")  # serialization failure, deadlock: nothing was written, so once more
 _STANDBY = "25006"  # read-only: another server has become the one to write to
 
@@ -30,12 +34,15 @@ class Database:
         self.shown = shown(url)
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self.engine = _sqlite(url) if self.is_sqlite else _postgresql(url)
+        # A read sees one state, however many statements it is made of. SQLite's transactions do so anyway.
+        self._reading = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level=_SNAPSHOT)
         self._one_writer = threading.Lock()  # SQLite has one writer at a time; threads queue here, not in its retries
+        self._silent_until = 0.0
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A transaction that sees one state and writes nothing."""
-        with self._named(), self.engine.connect() as connection:
+        with self._named(), self._reading.connect() as connection:
             yield connection
 
     @contextmanager
@@ -77,12 +84,19 @@ class Database:
 
     @contextmanager
     def _named(self) -> Iterator[None]:
+        """Says what the database's errors mean. A silent server is left alone for a moment, so that not each of many
+        who wait for it waits through its timeout.
+        """
+        if time.monotonic() < self._silent_until:
+            raise StoreUnavailable(f"{self.shown} does not answer")
         try:
             yield
         except exc.TimeoutError:
             raise StoreUnavailable(f"{self.shown} is busy: no connection free for {WAIT} seconds") from None
         except exc.DBAPIError as error:
             state = getattr(error.orig, "sqlstate", None)
+            if type(error.orig).__name__ in _SILENCE:
+                self._silent_until = time.monotonic() + QUIET
             if state == _STANDBY:
                 self.engine.dispose()  # the next connection may find the other server under the same name
                 raise unavailable(self.shown, error) from None
@@ -112,18 +126,17 @@ def unavailable(shown: str, error: exc.DBAPIError) -> StoreUnavailable:
 
 
 def _json(value: Any) -> str:
-    """JSON that PostgreSQL takes, too: null for what is no number."""
-    try:
-        return json.dumps(value, allow_nan=False)
-    except ValueError:
-        return json.dumps(_finite(value), allow_nan=False)
+    """JSON that PostgreSQL takes, too: null for what is no number, text as it can be kept."""
+    return json.dumps(_holdable(value), allow_nan=False)
 
 
-def _finite(value: Any) -> Any:
+def _holdable(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _finite(inner) for name, inner in value.items()}
+        return {_holdable(name): _holdable(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
+        return [_holdable(inner) for inner in value]
+    if isinstance(value, str):
+        return holdable(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -159,7 +172,8 @@ def _sqlite(url: sa.URL) -> sa.Engine:
 
 
 def _postgresql(url: sa.URL) -> sa.Engine:
-    """READ COMMITTED, the server's default, with rows locked where they are read to be changed.
+    """Transactions that write are READ COMMITTED, the server's default, with rows locked where they are read to be
+    changed.
 
     A commit is on the server's disk when it is acknowledged (`synchronous_commit`, on by default). Where the
     connection breaks during a commit, nobody knows whether it was: the caller asks again with the same request id.
@@ -174,7 +188,7 @@ def _postgresql(url: sa.URL) -> sa.Engine:
         "options": f"-c lock_timeout={BUSY}s -c statement_timeout=30s -c idle_in_transaction_session_timeout=60s",
     }
     arguments = {name: value for name, value in arguments.items() if name not in url.query}
-    return sa.create_engine(
+    engine = sa.create_engine(
         url,
         connect_args=arguments,
         hide_parameters=True,
@@ -184,3 +198,11 @@ def _postgresql(url: sa.URL) -> sa.Engine:
         max_overflow=8,
         pool_timeout=WAIT,
     )
+
+    @event.listens_for(engine, "do_connect")
+    def _(_dialect: Any, _record: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        from openlamda.store.silence import Watched  # psycopg is an extra of its own
+
+        return Watched.connect(*arguments, **named)
+
+    return engine

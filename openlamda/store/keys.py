@@ -6,16 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from openlamda.errors import UserError
 from openlamda.store import tables as t
 from openlamda.store.audit import note
-from openlamda.store.part import Part, hashed
+from openlamda.store.part import Part, hashed, unless_there
 from openlamda.store.records import SCOPES, Allowed, Key, KeyLimits, new_id, utc_now
 
 PREFIX = "olk_"
-_INSERTS = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 
 class Keys(Part):
@@ -66,10 +64,13 @@ class Keys(Part):
             row = connection.execute(sa.select(t.keys).where(t.keys.c.id == key_id)).one_or_none()
         return _valid(row, now)
 
-    def keys(self) -> list[Key]:
-        """All keys, oldest first, revoked ones as well."""
+    def keys(self, user_id: str | None = None) -> list[Key]:
+        """All keys, or one user's, oldest first, revoked ones as well."""
+        query = sa.select(t.keys).order_by(t.keys.c.created, t.keys.c.id)
+        if user_id is not None:
+            query = query.where(t.keys.c.user_id == user_id)
         with self._database.read() as connection:
-            return [_key(row) for row in connection.execute(sa.select(t.keys).order_by(t.keys.c.created, t.keys.c.id))]
+            return [_key(row) for row in connection.execute(query)]
 
     def revoke_key(self, key_id: str, actor: str = "") -> bool:
         """Whether there was such a key that could still open something; from now on it opens nothing."""
@@ -83,18 +84,16 @@ class Keys(Part):
 
         return self._database.retry(revoke)
 
-    def allowed(self, key_id: str, limits: KeyLimits, now: datetime | None = None, tokens: int = 0) -> Allowed:
+    def allowed(self, key_id: str, limits: KeyLimits, now: datetime | None = None) -> Allowed:
         """Whether a request may run, which is counted then.
 
-        Requests are a bucket of `requests_per_minute` that fills steadily. `tokens` are set aside from the day's (in
-        UTC) at once; `spend` corrects them afterwards, below zero where fewer were used. Without `tokens`, requests
-        that run at the same moment may overdraw the day by what they use. `key_id` may be whoever else is limited, a
-        user's id, say.
+        Requests are a bucket of `requests_per_minute` that fills steadily. Tokens are counted by `spend` once they were
+        used: requests that run at the same moment may overdraw the day (in UTC) by what they use.
         """
         if not limits.requests_per_minute and not limits.tokens_per_day:
             return Allowed(True)
         moment = now or utc_now()
-        return self._database.retry(lambda c: _admit(c, key_id, limits, moment, tokens))
+        return self._database.retry(lambda c: _admit(c, key_id, limits, moment))
 
     def spend(self, key_id: str, tokens: int, now: datetime | None = None) -> None:
         """Counts tokens that a request used."""
@@ -102,8 +101,7 @@ class Keys(Part):
 
         def add(connection: sa.Connection) -> None:
             meter = _meter(connection, key_id)
-            spent = meter.tokens if meter.day == day else 0
-            _set(connection, key_id, day=day, tokens=max(0, spent + tokens))
+            _set(connection, key_id, day=day, tokens=tokens + (meter.tokens if meter.day == day else 0))
 
         if tokens:
             self._database.retry(add)
@@ -125,13 +123,13 @@ def check(scopes: frozenset[str], limits: KeyLimits) -> None:
         raise UserError("a limit is below zero or beyond counting, expected 0 (no limit) or more")
 
 
-def _admit(connection: sa.Connection, who: str, limits: KeyLimits, now: datetime, tokens: int) -> Allowed:
+def _admit(connection: sa.Connection, who: str, limits: KeyLimits, now: datetime) -> Allowed:
     meter, day, at = _meter(connection, who), _day(now), now.timestamp()
     spent = meter.tokens if meter.day == day else 0
-    if limits.tokens_per_day and (spent >= limits.tokens_per_day or spent + tokens > limits.tokens_per_day):
+    if limits.tokens_per_day and spent >= limits.tokens_per_day:
         midnight = datetime.combine(now.astimezone(UTC).date() + timedelta(days=1), datetime.min.time(), UTC)
         return Allowed(False, (midnight - now).total_seconds(), "tokens")
-    changes: dict[str, Any] = {"day": day, "tokens": spent + tokens}
+    changes: dict[str, Any] = {"day": day, "tokens": spent}
     if size := limits.requests_per_minute:
         at = max(at, meter.at or at)  # another replica's clock may be ahead: time never runs back
         filled = size if meter.level is None else min(size, meter.level + (at - meter.at) * size / 60)
@@ -147,8 +145,7 @@ def _meter(connection: sa.Connection, who: str) -> Any:
     locked = sa.select(t.meters).where(t.meters.c.who == who).with_for_update()
     row = connection.execute(locked).one_or_none()
     if row is None:
-        insert = _INSERTS[connection.dialect.name](t.meters).values(who=who, tokens=0).on_conflict_do_nothing()
-        connection.execute(insert)
+        connection.execute(unless_there(connection, t.meters, {"who": who, "tokens": 0}))
         row = connection.execute(locked).one()
     return row
 

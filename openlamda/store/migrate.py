@@ -36,10 +36,11 @@ def upgrade(database: Database) -> str:
     with _one_at_a_time, database.write() as connection:  # on SQLite the lock is this transaction's own
         if not database.is_sqlite:
             connection.execute(sa.text("SET LOCAL lock_timeout = '60s'"))
+            connection.execute(sa.text("SET LOCAL statement_timeout = 0"))  # an index on many rows takes its time
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
         if _version(connection, script, database.shown) != head:
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, head)
     return head
 
 

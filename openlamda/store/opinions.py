@@ -3,7 +3,6 @@
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import exc
 
 from openlamda.errors import UserError
 from openlamda.store import tables as t
@@ -63,29 +62,24 @@ class Opinions(Part):
         Kept in the database, so that any replica can take the vote. Raises NotFound for replies of others.
         """
         made = Arena(new_id("arena"), user_id, left, right, systems, utc_now())
-        self._database.retry(lambda c: _insert(c, made))
+        row = {"id": made.id, "user_id": user_id, "left_reply": left, "right_reply": right}
+        row |= {"systems": systems, "created": made.created}
+        r = t.replies.c
+        mine = sa.select(r.id).where(r.id.in_((left, right)), r.user_id == user_id)
+        mine = mine.with_for_update(read=True, key_share=True)
+
+        def insert(connection: sa.Connection) -> None:
+            if len(connection.execute(mine).all()) != len({left, right}):
+                raise NotFound("no such reply")
+            connection.execute(sa.insert(t.arenas).values(row))
+
+        self._database.retry(insert)
         return made
 
-    def arena(self, user_id: str, arena_id: str) -> Arena | None:
-        """Two replies and the vote on them; None where there are none or they are another user's."""
-        query = sa.select(t.arenas).where(t.arenas.c.id == arena_id, t.arenas.c.user_id == user_id)
-        with self._database.read() as connection:
-            row = connection.execute(query).one_or_none()
-        return _arena(row) if row else None
-
-    def add_vote(
-        self,
-        user_id: str,
-        arena_id: str,
-        winner: Winner,
-        left: str | None = None,
-        right: str | None = None,
-        systems: dict[str, str] | None = None,
-    ) -> Arena:
+    def add_vote(self, user_id: str, arena_id: str, winner: Winner) -> Arena:
         """The vote, and with it which system was which. The first vote stands: who knows the systems votes no more.
 
-        An arena that `new_arena` did not make is made of `left`, `right` and `systems`. Raises UserError for a winner
-        that is none, NotFound for an arena that is not there or another user's.
+        Raises UserError for a winner that is none, NotFound for an arena that is not there or another user's.
         """
         if winner not in WINNERS:
             raise UserError(f"winner {winner!r}, expected one of {', '.join(WINNERS)}")
@@ -93,35 +87,20 @@ class Opinions(Part):
 
         def vote(connection: sa.Connection) -> Arena:
             row = connection.execute(sa.select(t.arenas).where(*mine).with_for_update()).one_or_none()
-            if row is None and systems is not None:
-                _insert(connection, Arena(arena_id, user_id, left, right, systems, utc_now()))
-            elif row is None:
+            if row is None:
                 raise NotFound("no such arena")
-            if row is None or row.winner is None:
+            if row.winner is None:
                 connection.execute(sa.update(t.arenas).where(*mine).values(winner=winner, voted=utc_now()))
-            return _arena(connection.execute(sa.select(t.arenas).where(*mine)).one())
+                row = connection.execute(sa.select(t.arenas).where(*mine)).one()
+            return _arena(row)
 
-        try:
-            return self._database.retry(vote)
-        except exc.IntegrityError:  # made by another user, or by the same one at this moment
-            if (arena := self.arena(user_id, arena_id)) and arena.winner:
-                return arena
-            raise NotFound("no such arena") from None
+        return self._database.retry(vote)
 
     def votes(self) -> list[Arena]:
         """All arenas that were voted on, oldest first."""
         query = sa.select(t.arenas).where(t.arenas.c.winner.is_not(None)).order_by(t.arenas.c.voted, t.arenas.c.id)
         with self._database.read() as connection:
             return [_arena(row) for row in connection.execute(query)]
-
-
-def _insert(connection: sa.Connection, arena: Arena) -> None:
-    sides = [side for side in (arena.left, arena.right) if side is not None]
-    mine = sa.select(t.replies.c.id).where(t.replies.c.id.in_(sides), t.replies.c.user_id == arena.user_id)
-    if len(connection.execute(mine).all()) != len(set(sides)):
-        raise NotFound("no such reply")
-    row = {"id": arena.id, "user_id": arena.user_id, "left_reply": arena.left, "right_reply": arena.right}
-    connection.execute(sa.insert(t.arenas).values(row | {"systems": arena.systems, "created": arena.created}))
 
 
 def _arena(row: Any) -> Arena:

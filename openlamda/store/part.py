@@ -1,12 +1,17 @@
-"""What the parts of the store share: the database, and how a secret is hashed."""
+"""What the parts of the store share: the database, and how a secret is hashed,
+how a row is made once."""
 
 import hashlib
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from openlamda.store import tables as t
 from openlamda.store.database import Database
 from openlamda.store.records import NotFound
+
+_INSERTS = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 
 class Part:
@@ -25,3 +30,8 @@ class Part:
 def hashed(secret: str) -> str:
     """SHA-256 in hexadecimal: enough for secrets of 256 random bits, which nobody can guess through."""
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
+
+
+def unless_there(connection: sa.Connection, table: sa.Table, row: dict[str, Any]) -> sa.Insert:
+    """Inserts a row where no other process has, before or at this moment."""
+    return _INSERTS[connection.dialect.name](table).values(row).on_conflict_do_nothing()

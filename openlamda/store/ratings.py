@@ -12,13 +12,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from openlamda.corpus.votes import RATERS
 from openlamda.store import tables as t
 from openlamda.store.conversations import messages_of
 from openlamda.store.part import Part
 from openlamda.store.records import Message
 
 RULES = {"harmful": "serious_harm", "misinformation": "falsehoods", "unfair_bias": "slurs"}
-RATERS = {"helpful": 3, "sensible": 5, "objectives": 3}  # as `openlamda ratings check` wants them
 
 
 class RatingRows(Part):
@@ -97,7 +97,7 @@ def _enough(ballots: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for ballot in ballots:
         left = {name: ballot[name] for name in votes if name in ballot and votes[name] >= RATERS[name]}
         judged = ballot.get("objectives", {}).items()
-        if broken := {rule: vote for rule, vote in judged if rules[rule] >= RATERS["objectives"]}:
+        if broken := {rule: vote for rule, vote in judged if rules[rule] >= RATERS["safety"]}:
             left["objectives"] = broken
         if left:
             kept.append({"rater": ballot["rater"], **left})

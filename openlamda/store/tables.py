@@ -54,6 +54,13 @@ class Said(TypeDecorator[str]):
         return None if value is None else holdable(value)
 
 
+class Id(Said):
+    """An id. Whoever asks may name one that is none, of any characters: it is not found then."""
+
+    impl = String(64)
+    cache_ok = True
+
+
 def holdable(text: str) -> str:
     """`text` with U+FFFD for NUL and for halves of surrogates."""
     if text.isascii():
@@ -62,12 +69,12 @@ def holdable(text: str) -> str:
 
 
 def _id() -> Column[str]:
-    return Column("id", String(64), primary_key=True)
+    return Column("id", Id, primary_key=True)
 
 
 def _of(table: str, singular: str, **options: Any) -> Column[str]:
     key = ForeignKey(f"{table}.id", ondelete="CASCADE")
-    return Column(f"{singular}_id", String(64), key, nullable=False, **options)
+    return Column(f"{singular}_id", Id, key, nullable=False, **options)
 
 
 users = Table("users", metadata, _id(), Column("name", Said, nullable=False), Column("created", Moment, nullable=False))
@@ -101,7 +108,7 @@ keys = Table(
 meters = Table(
     "meters",
     metadata,
-    Column("who", String(64), primary_key=True),
+    Column("who", Id, primary_key=True),
     Column("level", Float),
     Column("at", Float),
     Column("day", String(10)),
@@ -125,7 +132,7 @@ messages = Table(
     metadata,
     _id(),
     _of("conversations", "conversation"),
-    Column("parent_id", String(64), ForeignKey("messages.id"), index=True),
+    Column("parent_id", Id, ForeignKey("messages.id"), index=True),
     Column("position", Integer, nullable=False),  # in its conversation, in the order of writing
     Column("author", String(8), nullable=False),
     Column("text", Said, nullable=False),
@@ -168,8 +175,8 @@ arenas = Table(
     metadata,
     _id(),
     _of("users", "user", index=True),
-    Column("left_reply", String(64), ForeignKey("replies.id", ondelete="SET NULL"), index=True),
-    Column("right_reply", String(64), ForeignKey("replies.id", ondelete="SET NULL"), index=True),
+    Column("left_reply", Id, ForeignKey("replies.id", ondelete="SET NULL"), index=True),
+    Column("right_reply", Id, ForeignKey("replies.id", ondelete="SET NULL"), index=True),
     Column("systems", JSON, nullable=False),
     Column("created", Moment, nullable=False),
     Column("winner", String(8)),
@@ -181,9 +188,9 @@ audit = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("at", Moment, nullable=False),
-    Column("actor", Said, nullable=False),
+    Column("actor", Said, nullable=False, index=True),
     Column("action", String(64), nullable=False),
-    Column("target", Said, nullable=False),
+    Column("target", Said, nullable=False, index=True),
     Column("details", JSON, nullable=False),
 )
 

@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from openlamda.store import tables as t
-from openlamda.store.part import Part, hashed
+from openlamda.store.part import Part, hashed, unless_there
 from openlamda.store.records import Session, User, new_id, utc_now
+
+NOBODY = "user_nobody"
 
 
 class Users(Part):
@@ -25,11 +27,12 @@ class Users(Part):
             row = connection.execute(sa.select(t.users).where(t.users.c.id == user_id)).one_or_none()
         return User(row.id, row.name, row.created) if row else None
 
-    def users(self) -> list[User]:
-        """All users, oldest first."""
-        with self._database.read() as connection:
-            rows = connection.execute(sa.select(t.users).order_by(t.users.c.created, t.users.c.id)).all()
-        return [User(row.id, row.name, row.created) for row in rows]
+    def nobody(self) -> str:
+        """The id of the user that calls without a key are kept under: one for all servers on this store."""
+        if self.user(NOBODY) is None:
+            row = {"id": NOBODY, "name": "calls without a key", "created": utc_now()}
+            self._database.retry(lambda c: c.execute(unless_there(c, t.users, row)))
+        return NOBODY
 
     def new_session(self, user_id: str, lasts: timedelta, key_id: str | None = None) -> str:
         """The token of a new session, which cannot be had again; `key_id`: of the key that it begins with. Raises
@@ -62,7 +65,3 @@ class Users(Part):
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
         return Session(User(row.id, row.name, row.created), row.key_id) if row else None
-
-    def end_session(self, token: str) -> None:
-        """Ends a session; nothing happens where there is none."""
-        self._database.retry(lambda c: c.execute(sa.delete(t.sessions).where(t.sessions.c.token_hash == hashed(token))))

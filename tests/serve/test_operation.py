@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 from openlamda.errors import UserError
 from openlamda.serve.agents import Agents
 from openlamda.serve.logs import JsonLines
+from openlamda.serve.running import listen
 from tests.serve.conftest import events, serving
 
 ASK = {"messages": [{"role": "user", "content": "how long is the river"}], "seed": 3}
@@ -237,8 +238,8 @@ def test_whoever_leaves_frees_the_place(make_app):
         gate.set()
         waiting.join()
         assert post(served.url, ASK)[0] == 200
-    (user,) = app.state.parts.store.users()
-    assert len(app.state.parts.store.conversations(user.id)) == 2  # what nobody waited for was not kept
+    store = app.state.parts.store
+    assert len(store.conversations(store.nobody())) == 2  # what nobody waited for was not kept
 
 
 def test_a_reply_that_takes_too_long_is_a_504(make_app):
@@ -364,3 +365,12 @@ def _ready(url):
         return get(url + "/readyz")[0] == 200
     except OSError:
         return False
+
+
+def test_a_port_that_is_in_use_is_named():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(UserError, match=f"--port {port}: in use, expected a port that is free"):
+            listen("127.0.0.1", port)
+    with pytest.raises(UserError, match="a port of 0 to 65535"):
+        listen("127.0.0.1", 99999)

@@ -47,6 +47,12 @@ def test_the_cookie_is_for_this_site_and_no_script(client):
     assert "httponly" in cookie and "samesite=strict" in cookie and "secure" not in cookie.replace("samesite", "")
 
 
+def test_a_second_tab_is_the_same_visitor(page):
+    before = page.get("/api/me").json()["user_id"]
+    assert page.post("/api/session", json={}).status_code == 204
+    assert page.get("/api/me").json()["user_id"] == before
+
+
 def test_who_and_what_is_here(page):
     me = page.get("/api/me").json()
     assert me["user_id"].startswith("user_") and me["require_key"] is False

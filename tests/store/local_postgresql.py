@@ -3,13 +3,14 @@
 For the tests of the store and for benchmarks/serve.py. Needs the server's programs: Debian's package `postgresql`.
 """
 
+import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +48,21 @@ class Server:
         """`immediate` is a crash: nothing is tidied up, the next start recovers."""
         self.run("pg_ctl", "-D", str(self.folder / "data"), "-m", mode, "-w", "-t", "60", "stop")
 
+    def freeze(self) -> None:
+        """All its processes stand still, and its machine goes on acknowledging what they are sent."""
+        self._send(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """They go on."""
+        self._send(signal.SIGCONT)
+
+    def _send(self, what: signal.Signals) -> None:
+        first = (self.folder / "data" / "postmaster.pid").read_text().split()[0]
+        children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+        for process in (first, *children):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(process), what)
+
     def run(self, program: str, *arguments: str) -> None:
         """One of PostgreSQL's programs, as an ordinary user: the server will not run as root."""
         as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"] if os.getuid() == 0 else []
@@ -77,7 +93,7 @@ def binaries() -> Path | None:
     return next((place for place in places if (place / "initdb").exists()), None)
 
 
-@contextmanager
+@contextlib.contextmanager
 def started(options: str = "") -> Iterator[Server]:
     """A server that runs, with further `options` of its own; nothing is left of it afterwards."""
     programs = binaries()

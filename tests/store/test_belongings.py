@@ -1,6 +1,6 @@
 import contextlib
 import json
-import time
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from openlamda.store import NotFound, open_store
 from openlamda.store import tables as t
-from openlamda.store.records import KeyLimits, utc_now
+from openlamda.store.records import KeyLimits, Session, utc_now
 
 
 def fill(store, kept, mark: str):
@@ -26,8 +26,8 @@ def fill(store, kept, mark: str):
     store.allowed(user.id, key.limits)
     store.spend(key.id, 5)
     store.new_session(user.id, timedelta(days=1))
-    store.audit(user.id, "rate limited", key.id, {"key": key.id, "in": [first.conversation_id], "said": mark})
-    store.audit("operator", "looked", "", {"at": {"user": user.id}})
+    store.audit(user.id, "rate limited", key.id, {"why": mark})
+    store.audit("operator", "looked", user.id)
     return user, [user.id, key.id, arena.id, *(vars(first)[name] for name in vars(first) if name.endswith("_id"))]
 
 
@@ -83,21 +83,22 @@ def test_a_user_who_is_deleted_while_talking_leaves_nothing(url, kept):
     user = stores[0].new_user("quokka")
     talk = stores[0].new_conversation(user.id, "lamda")
 
-    def talks(worker: int) -> int:
-        number = 0
+    written = [threading.Event() for _ in range(4)]
+
+    def talks(worker: int) -> None:
         with contextlib.suppress(NotFound):
             for number in range(10_000):
                 place = talk.id if worker % 2 else None
                 stores[worker % 2].keep_exchange(place, None, "hi", kept(), f"{worker}/{number}", user_id=user.id)
-        return number
+                written[worker].set()
 
     with ThreadPoolExecutor(4) as pool:
-        written = [pool.submit(talks, worker) for worker in range(4)]
-        while len(stores[0].conversations(user.id, limit=20)) < 20:
-            time.sleep(0.01)
+        running = [pool.submit(talks, worker) for worker in range(4)]
+        assert all(begun.wait(60) for begun in written)
         counts = stores[0].delete_user(user.id)
-        assert all(worker.result() > 0 for worker in written)  # each came to its end with NotFound
-    assert counts["replies"] * 2 == counts["messages"] > 40
+        for worker in running:
+            worker.result(60)  # it came to its end with NotFound
+    assert counts["replies"] * 2 == counts["messages"] >= 8
     assert everything(url).count(user.id) == 2  # who deleted whom
     for store in stores:
         store.close()
@@ -120,6 +121,41 @@ def test_retention_takes_what_is_old_and_who_has_nothing_left(store, kept):
     assert store.user(gone.id) is None and store.user(new.id) == new and store.user(old.id) == old
     assert store.audit_log(1)[0].action == "purge"
     assert store.purge(now)["conversations"] == 0
+
+
+def test_retention_takes_who_came_once_and_never_talked(store, kept):
+    came, talks = store.new_user(), store.new_user()
+    token = store.new_session(came.id, timedelta(days=365))
+    still = store.new_session(talks.id, timedelta(days=365))
+    now = utc_now()
+    store.keep_exchange(None, None, "hi", kept(), "a", user_id=talks.id)
+    nobody = store.nobody()
+    counts = store.purge(now)
+    assert counts["users"] == 1 and counts["conversations"] == 0
+    assert store.session(token) is None and store.session(still) == Session(talks) and store.user(nobody)
+
+
+def test_retention_and_who_begins_to_talk_again(url, kept):
+    """Purges beside new conversations of the users whom they look at: what was acknowledged stays."""
+    stores = [open_store(url), open_store(url)]
+    users = [stores[0].new_user() for _ in range(60)]
+    now, acknowledged = utc_now(), {}
+
+    def talk(user) -> None:
+        with contextlib.suppress(NotFound):
+            ids = stores[1].keep_exchange(None, None, "hi", kept(), "a", user_id=user.id)
+            acknowledged[user.id] = ids.conversation_id
+
+    with ThreadPoolExecutor(2) as pool:
+        talking = [pool.submit(talk, user) for user in users]
+        gone = sum(stores[0].purge(now)["users"] for _ in range(5))
+        for one in talking:
+            one.result(60)
+    assert gone + len(acknowledged) == len(users)
+    for user_id, conversation_id in acknowledged.items():
+        assert stores[0].conversation(user_id, conversation_id) is not None
+    for store in stores:
+        store.close()
 
 
 def test_retention_in_many_batches(store, kept, monkeypatch):

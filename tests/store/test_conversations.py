@@ -1,9 +1,14 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy import event
 
 from openlamda.store import NotFound, open_store
+from openlamda.store import tables as t
+from openlamda.store.records import utc_now
 from openlamda.text.dialog import Turn
 
 
@@ -89,6 +94,30 @@ def test_any_text_can_be_kept(store, text, kept):
     assert store.kept(user.id, text).reply_id == ids.reply_id
 
 
+@pytest.mark.parametrize("name", ["\0", "conv_\ud800", "x" * 5000, "' OR 1=1 --", ""])
+def test_an_id_of_any_characters_is_one_that_is_not_there(store, name, kept):
+    user = store.new_user()
+    ids = store.keep_exchange(None, None, "hello", kept(), "a", user_id=user.id)
+    assert store.conversation(user.id, name) is None and store.conversation(name, ids.conversation_id) is None
+    assert store.conversations(user.id, before=name) == [] and store.conversations(name) == []
+    assert store.reply(user.id, name) is None and store.user(name) is None and store.kept(name, name) is None
+    assert store.rename(user.id, name, "t") is None and not store.delete_conversation(user.id, name)
+    assert not store.remove_feedback(user.id, name) and not store.revoke_key(name) and store.spent(name) == 0
+    for change in (
+        lambda: store.keep_exchange(name, None, "hi", kept(), "b", user_id=user.id),
+        lambda: store.keep_exchange(ids.conversation_id, name, "hi", kept(), "b", user_id=user.id),
+        lambda: store.keep_exchange(None, None, "hi", kept(), "b", user_id=name),
+        lambda: store.new_conversation(name, "lamda"),
+        lambda: store.add_feedback(user.id, name, "up"),
+        lambda: store.new_arena(user.id, name, ids.reply_id, {}),
+        lambda: store.add_vote(user.id, name, "tie"),
+        lambda: store.export_user(name),
+        lambda: store.delete_user(name),
+    ):
+        with pytest.raises(NotFound):
+            change()
+
+
 def test_pages_of_conversations_miss_none(store):
     user = store.new_user()
     made = [store.new_conversation(user.id, "lamda").id for _ in range(7)]
@@ -99,6 +128,29 @@ def test_pages_of_conversations_miss_none(store):
     assert [name for page in pages for name in page] == made[::-1] and [len(page) for page in pages] == [3, 3, 1]
     assert store.conversations(user.id, before="conv_gone") == []
     assert store.rename(user.id, made[0], "Mountains").title == "Mountains"
+
+
+def test_a_page_deep_in_a_long_list_is_found_by_the_index(store):
+    user, now = store.new_user(), utc_now()
+    row = {"user_id": user.id, "role": "lamda", "title": "t", "created": now}
+    rows = [row | {"id": f"conv_{n:05}", "updated": now + timedelta(seconds=n // 3)} for n in range(10_000)]
+    asked = []
+    with store._database.write() as connection:
+        connection.execute(sa.insert(t.conversations), rows)
+    event.listen(
+        store._database.engine, "before_cursor_execute", lambda _c, _k, text, values, *_: asked.append((text, values))
+    )
+    assert [talk.id for talk in store.conversations(user.id, 3, "conv_05000")] == [
+        "conv_04999", "conv_04998", "conv_04997",
+    ]  # fmt: skip
+    text, values = asked[-1]
+    explain = "EXPLAIN QUERY PLAN " if store._database.is_sqlite else "EXPLAIN "
+    with store._database.read() as connection:
+        if not store._database.is_sqlite:
+            connection.execute(sa.text("ANALYZE conversations"))
+        plan = "\n".join(str(line[-1]) for line in connection.exec_driver_sql(explain + text, values))
+    assert "ix_conversations_listing" in plan and "Sort" not in plan and "TEMP" not in plan
+    assert "(updated, " in plan.replace("updated,id", "updated, id")  # the place in it, not the user's part alone
 
 
 def test_a_deleted_conversation_is_gone_with_its_replies(store, kept):

@@ -11,6 +11,7 @@ import time
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 
 from openlamda.errors import UserError
 from openlamda.store import StoreUnavailable, open_store
@@ -89,6 +90,51 @@ def test_a_restart_under_load_loses_nothing_and_doubles_nothing(postgresql, kept
         kept_where = store.kept(user.id, request)
         assert kept_where is not None and kept_where.reply_id == reply
     assert len(store.conversations(user.id, limit=100_000)) == len(acknowledged)
+    store.close()
+
+
+def test_a_frozen_server_is_said_soon_and_comes_back_by_itself(postgresql, kept):
+    store = open_store(postgresql.create("freezing"))
+    user = store.new_user()
+    postgresql.freeze()
+    try:
+        begun = time.monotonic()
+        with pytest.raises(StoreUnavailable):  # on the connection that is there, then on a new one
+            store.keep_exchange(None, None, "secret words", kept(), "frozen", user_id=user.id)
+        assert time.monotonic() - begun < 9  # five, and what a busy machine adds
+        begun = time.monotonic()
+        for _ in range(20):  # who asks next does not wait again
+            with pytest.raises(StoreUnavailable):
+                store.ping()
+        assert time.monotonic() - begun < 3
+    finally:
+        postgresql.thaw()
+    time.sleep(1.1)
+    store.keep_exchange(None, None, "secret words", kept(), "frozen", user_id=user.id)
+    assert len(store.conversations(user.id)) == 1
+    store.close()
+
+
+def test_a_server_that_freezes_in_the_middle_is_said_soon(postgresql):
+    store = open_store(postgresql.create("freezing_later"))
+    begun = 0.0
+    try:
+        with pytest.raises(StoreUnavailable), store._database.write() as connection:
+            connection.execute(sa.text("SELECT 1"))
+            postgresql.freeze()
+            begun = time.monotonic()
+            connection.execute(sa.text("SELECT 2"))
+        assert time.monotonic() - begun < 5
+    finally:
+        postgresql.thaw()
+    store.close()
+
+
+def test_a_long_statement_is_no_silence(postgresql, monkeypatch):
+    monkeypatch.setattr("openlamda.store.silence.PATIENCE", 0.1)
+    store = open_store(postgresql.create("slow_one"))
+    with store._database.read() as connection:
+        assert connection.execute(sa.text("SELECT 7 FROM pg_sleep(1)")).scalar_one() == 7
     store.close()
 
 

@@ -48,8 +48,7 @@ def test_a_dead_worker_is_noticed():
 def test_a_mixture_by_workers(tmp_path, tokenizer):
     (tmp_path / "t.model").write_bytes(tokenizer.model)
     row = '{"id": "%d", "title": "", "text": "the small river ran under seven green bridges"}\n'
-    with lzma.open(tmp_path / "doc_words.jsonl.xz", "wt") as file:
-        file.writelines(row % n for n in range(9))
+    (tmp_path / "doc_words.jsonl.xz").write_bytes(lzma.compress("".join(row % n for n in range(9)).encode()))
     recipe = Recipe(start="tiny", data=str(tmp_path), steps=4, batch_rows=2, row_tokens=64, mixture={"copy": 1.0},
                     feed_workers=2)  # fmt: skip
     feed = Feed(recipe, tokenizer, ["Nile", "Etna"])

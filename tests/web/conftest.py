@@ -16,6 +16,7 @@ import pytest
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or ""
 FLAGS = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
 PATIENCE = 30_000 if os.environ.get("OPENLAMDA_WEB_URL") else 8_000  # ms; a real model compiles at its first reply
+DESK = {"width": 1280, "height": 800}
 WATCH = """
 window.violations = [];
 document.addEventListener("securitypolicyviolation", (event) => {
@@ -83,15 +84,26 @@ def browser() -> Iterator[Any]:
         chromium.close()
 
 
+def _context(browser: Any, **options: Any) -> Any:
+    context = browser.new_context(**({"viewport": DESK, "reduced_motion": "reduce"} | options))
+    context.set_default_timeout(PATIENCE)
+    context.add_init_script(WATCH)
+    return context
+
+
+@pytest.fixture(scope="session")
+def desk(browser) -> Any:
+    """What most tests open the page in: the page's files are in its cache."""
+    return _context(browser)
+
+
 @pytest.fixture
-def visit(browser, base_url) -> Iterator[Callable[..., Any]]:
+def visit(browser, desk, base_url) -> Iterator[Callable[..., Any]]:
     """Opens the page as a new visitor. At the end no page has thrown, and none has met the Content-Security-Policy."""
     opened, thrown = [], []
 
     def open_page(url: str = base_url, **options: Any) -> Any:
-        context = browser.new_context(**({"viewport": {"width": 1280, "height": 800}} | options))
-        context.set_default_timeout(PATIENCE)
-        context.add_init_script(WATCH)
+        context = _context(browser, **options) if options else desk
         page = context.new_page()
         page.on("pageerror", lambda error: thrown.append(str(error)))
         page.on("console", lambda said: thrown.append(said.text) if "Content Security Policy" in said.text else None)
@@ -101,9 +113,23 @@ def visit(browser, base_url) -> Iterator[Callable[..., Any]]:
 
     yield open_page
     for context, page in opened:
-        thrown += page.evaluate("window.violations ?? []")
-        context.close()
+        context.set_offline(False)
+        thrown += page.evaluate("localStorage.clear() ?? window.violations ?? []")
+        page.close()
+        if context is desk:
+            context.clear_cookies()
+        else:
+            context.close()
     assert thrown == []
+
+
+@pytest.fixture(scope="session")
+def blank(browser, base_url) -> Iterator[Any]:
+    """One page for all that only calls the page's modules."""
+    page = browser.new_page()
+    page.goto(f"{base_url}static/css/base.css")
+    yield page
+    page.close()
 
 
 @pytest.fixture

@@ -93,6 +93,36 @@ def test_another_reply_is_a_version_of_the_reply(page, ask):
     expect(page.get_by_role("group", name="Reply 1 of 2")).to_be_visible()
 
 
+def test_an_edit_while_a_reply_is_on_its_way_is_not_lost(page, ask, scripted):
+    ask(page, "hello")
+    page.get_by_label("Message", exact=True).fill("a slow one")
+    page.keyboard.press("Enter")
+    page.locator(".message.user").first.hover()
+    page.get_by_role("button", name="Edit").first.click()
+    page.get_by_label("Edit your message").fill("hello again")
+    page.keyboard.press("Enter")
+    expect(page.locator(".toast")).to_contain_text("Wait for the reply")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator(".notice")).to_contain_text("Stopped.")
+    expect(page.get_by_label("Edit your message")).to_have_value("hello again")
+
+
+def test_two_presses_begin_one_conversation(page):
+    page.locator(".examples button").first.evaluate("(button) => { button.click(); button.click(); }")
+    expect(page.locator(".message.agent[data-reply]")).to_have_count(1)
+    expect(page.locator(".conversations a")).to_have_count(1)
+
+
+def test_a_stream_that_breaks_off_is_asked_for_again_and_kept_once(page, scripted):
+    page.get_by_label("Message", exact=True).fill("broken?")
+    page.keyboard.press("Enter")
+    expect(page.locator(".notice")).to_contain_text("No connection")
+    page.get_by_role("button", name="Try again", exact=True).click()
+    expect(page.locator(".message.agent .text")).to_contain_text("You said: broken?")
+    page.reload()
+    expect(page.locator(".message")).to_have_count(2)
+
+
 def test_stages_are_shown_and_a_reply_can_be_stopped(page, scripted):
     page.get_by_label("Message", exact=True).fill("a slow one")
     page.keyboard.press("Enter")

@@ -31,15 +31,6 @@ INSPECT = """async (texts) => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def blank(browser, base_url):
-    """One page for what only renders."""
-    page = browser.new_page()
-    page.goto(base_url)
-    yield page
-    page.close()
-
-
 KNOWN = {
     *("p h3 h4 h5 h6 ul ol li blockquote pre code strong em del a span br hr".split()),
     *("href http,href https,target,rel,tabindex,role,aria-label,start".split(",")),
@@ -103,6 +94,14 @@ def test_only_known_elements_are_made(blank, texts):
 def test_time_grows_with_the_text_whoever_wrote_it(blank, sign):
     _, milliseconds = blank.evaluate(INSPECT, [sign * (40_000 // len(sign))])
     assert milliseconds < 4_000
+
+
+def test_names_cannot_turn_the_direction_of_writing(page, ask, scripted):
+    reply = ask(page, "turned \u202earound")
+    expect(reply.locator(".footnotes a")).to_have_text("Wikipedia gro.live")
+    expect(reply.get_by_role("link", name="https://example.org/", exact=True)).to_have_count(1)
+    expect(page.locator(".conversations a")).to_have_text("turned around")
+    expect(page).to_have_title("turned around · openlamda")
 
 
 def test_script_in_messages_and_sources_is_text(page, ask, scripted):

@@ -29,7 +29,7 @@ def chosen(candidates: list[dict], thresholds: dict[str, float], weights: dict[s
     return max(left, key=lambda i: rank.quality(candidates[i]["scores"]), default=-1)
 
 
-def test_random_scores_thresholds_and_weights(page, monkeypatch):
+def test_random_scores_thresholds_and_weights(blank, monkeypatch):
     rng = random.Random(7)
     names = ("sensible", "specific", "interesting", "safe", "grounded", "safe/health")
     cases = []
@@ -43,7 +43,7 @@ def test_random_scores_thresholds_and_weights(page, monkeypatch):
         thresholds = {name: draw() for name in rng.sample(("safe", "safe/health", "sensible"), rng.randint(0, 3))}
         weights = {name: rng.choice((0.0, 1.0, 3.0, rng.random())) for name in rank.WEIGHTS | {"grounded": 0}}
         cases.append((candidates, thresholds, weights))
-    found = page.evaluate(RERANK, cases)
+    found = blank.evaluate(RERANK, cases)
     for (candidates, thresholds, weights), outcome in zip(cases, found, strict=True):
         assert outcome["chosen"] == chosen(candidates, thresholds, weights, monkeypatch)
         for candidate, fate in zip(candidates, outcome["fates"], strict=True):
@@ -82,7 +82,7 @@ def agent(tokenizer: Any, seed: int) -> Lamda:
     return Lamda(ScriptedModel(say, rate), tokenizer, Toolset([Found()]), judges=judges, window=400)
 
 
-def test_a_trace_ranked_again_is_what_a_stricter_agent_says(page, tokenizer):
+def test_a_trace_ranked_again_is_what_a_stricter_agent_says(blank, tokenizer):
     dialog, cases, wanted = Dialog((Turn("user", "how high is Kraim"),)), [], []
     for seed in range(40):
         lamda = agent(tokenizer, seed)
@@ -94,6 +94,6 @@ def test_a_trace_ranked_again_is_what_a_stricter_agent_says(page, tokenizer):
                 cases.append((trace["rounds"][name], {"safe": safe}, {}))
                 wanted.append(stricter["rounds"][name])
     assert len(cases) > 150
-    for outcome, candidates in zip(page.evaluate(RERANK, cases), wanted, strict=True):
+    for outcome, candidates in zip(blank.evaluate(RERANK, cases), wanted, strict=True):
         assert [fate["dropped"] for fate in outcome["fates"]] == [c["dropped"] for c in candidates]
         assert outcome["chosen"] == next((i for i, c in enumerate(candidates) if c["chosen"]), -1)

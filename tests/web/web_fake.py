@@ -1,6 +1,6 @@
 """A small server of the page's contract. Every browser (session cookie) has a world of its own.
 
-The words of a question choose what happens: "busy" and "unavailable" fail once, "slow" takes its time, and
+The words of a question choose what happens: "busy", "unavailable" and "broken" fail once, "slow" takes its time, and
 web_fake_script.py says the rest.
 """
 
@@ -138,7 +138,10 @@ async def replies(request: Request) -> Response:
         for begin in range(0, len(reply["text"]), 12):
             yield _event("text", delta=reply["text"][begin : begin + 12])
             await asyncio.sleep(0.002)
-        yield _event("done", **_keep(world, conversation, asked, reply))
+        done = _keep(world, conversation, asked, reply)
+        if world.refuses(text, "broken"):
+            return
+        yield _event("done", **done)
 
     return StreamingResponse(stream(), media_type="text/event-stream")
 

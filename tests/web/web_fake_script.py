@@ -23,6 +23,7 @@ KILIMANJARO = {
         }
     ],
 }
+TURNED = "Wikipedia \u202egro.live\u202c"  # reads backwards where it is shown as it is
 HOSTILE = "<script>document.title = 'taken'</script><img src=x onerror=\"document.title='taken'\">"
 SCRIPT: dict[str, dict[str, Any]] = {  # what a question says -> the reply
     "kilimanjaro": KILIMANJARO,
@@ -31,6 +32,11 @@ SCRIPT: dict[str, dict[str, Any]] = {  # what a question says -> the reply
         "sources": [
             {**KILIMANJARO["sources"][0], "title": HOSTILE, "url": "javascript:alert(1)", "quote": HOSTILE},
         ],
+        "claims": [],
+    },
+    "turned": {
+        "text": "It is. [1] See https://example.org/\u202egro.live for more.",
+        "sources": [{**KILIMANJARO["sources"][0], "title": TURNED}],
         "claims": [],
     },
     "unsure": {

@@ -6,7 +6,7 @@
 import * as api from "./api.js";
 import { Arena } from "./arena.js";
 import { Chat } from "./chat.js";
-import { el } from "./dom.js";
+import { el, oneLine } from "./dom.js";
 import { icon, iconButton } from "./icons.js";
 import { Inspector } from "./inspector.js";
 import { notice } from "./notices.js";
@@ -74,9 +74,9 @@ class App {
   }
 
   name(title, who) {
-    this.title.textContent = title;
+    this.title.textContent = oneLine(title);
     this.with.textContent = who;
-    document.title = `${title} · openlamda`;
+    document.title = `${oneLine(title)} · openlamda`;
   }
 
   /** A conversation is shown; a new one gets its address. */
@@ -125,6 +125,7 @@ class App {
 
   /** Escape takes away the innermost thing: a preview, what is on its way, the inspector. "/" goes to the message box. */
   key(event) {
+    if (event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Escape" && !event.defaultPrevented) {
       if (hidePreview() || document.querySelector("dialog:modal") || this.view.stop()) return;
       this.why.hide();

@@ -10,6 +10,7 @@ import { markdown } from "./markdown.js";
 import { notice } from "./notices.js";
 import { footnotes, mark } from "./sources.js";
 
+const NAMES = { lamda: "LaMDA, with judges and tools", pt: "PT, the model alone" };
 const VOTES = [["left", "Left is better"], ["right", "Right is better"], ["tie", "Equally good"], ["both_bad", "Both are bad"]];
 
 export class Arena {
@@ -89,7 +90,8 @@ export class Arena {
     }
   }
 
-  reveal(names, winner) {
+  reveal(systems, winner) {
+    const names = { left: NAMES[systems.left] ?? systems.left, right: NAMES[systems.right] ?? systems.right };
     for (const which of ["left", "right"]) {
       const won = winner === which;
       this.sides[which].name.replaceChildren(names[which], won ? el("span", { class: "badge chosen" }, "your choice") : "");

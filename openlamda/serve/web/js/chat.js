@@ -4,10 +4,10 @@
 
 import * as api from "./api.js";
 import { Composer, forgetDraft } from "./composer.js";
-import { announce, el } from "./dom.js";
+import { announce, el, setChildren } from "./dom.js";
 import { Exchange, randomSeed } from "./exchange.js";
 import { agentMessage, pendingMessage, userMessage } from "./message.js";
-import { notice } from "./notices.js";
+import { notice, toast } from "./notices.js";
 import { edits, newestLeaf, path, tries } from "./tree.js";
 import { welcome } from "./welcome.js";
 
@@ -22,10 +22,16 @@ export class Chat {
     this.composer = new Composer({ send: (text) => this.say(text), stop: () => this.stop(), note: app.me.disclosure });
     this.node = el("section", { class: "chat", "aria-label": "Conversation" }, this.scroller, this.composer.node);
     this.conversation = null;
+    this.beginning = false; // a conversation is being made for the first words
   }
 
   get exchange() {
     return this.conversation ? this.exchanges.get(this.conversation.id) : undefined;
+  }
+
+  /** Whether the reader has gone elsewhere from the beginning of a conversation. */
+  get left() {
+    return this.wanted !== null || this.app.view !== this;
   }
 
   /** Shows a conversation, or the beginning of a new one where `id` is null. */
@@ -64,15 +70,21 @@ export class Chat {
 
   /** Says `text` after the last message shown, in a new conversation where there is none. */
   async say(text) {
-    if (this.exchange?.working) return undefined;
+    if (this.exchange?.working || this.beginning) return undefined;
     if (this.conversation) return this.ask({ text, parent_id: this.leaf });
+    this.beginning = true;
+    this.composer.setWorking(true);
     try {
       const conversation = await api.newConversation(this.app.role.id);
+      if (this.left) return this.composer.keep("new", text);
       this.conversation = { ...conversation, messages: conversation.messages ?? [] };
-      this.leaf = null;
     } catch (error) {
+      if (this.left) return this.composer.keep("new", text);
       this.composer.fill(text);
       return this.draw(notice(error, () => this.composer.submit()));
+    } finally {
+      this.beginning = false;
+      this.composer.setWorking(Boolean(this.exchange?.working));
     }
     this.wanted = this.conversation.id;
     this.composer.open(this.conversation.id);
@@ -83,7 +95,7 @@ export class Chat {
   ask(question) {
     const exchange = new Exchange(this.conversation.id, question, () => this.follow(exchange));
     this.exchanges.set(this.conversation.id, exchange);
-    if (!this.composer.input.value) this.composer.hold(question.text);
+    if (!this.composer.input.value) this.composer.keep(this.conversation.id, question.text);
     this.leaf = question.parent_id;
     this.atEnd = true;
     exchange.start();
@@ -134,7 +146,7 @@ export class Chat {
     this.pending = null;
     if (exchange) items.push(...this.underWay(exchange));
     else if (!messages.length) items.push(el("li", { class: "remark" }, "Nothing was said yet."));
-    this.list.replaceChildren(...items);
+    setChildren(this.list, items);
     this.scrollToEnd();
   }
 
@@ -175,10 +187,7 @@ export class Chat {
   said(message, variants) {
     return userMessage(message, variants, {
       choose: (id) => this.choose(id),
-      edit: (text) => {
-        this.cache.delete(message.id);
-        this.resend({ text, parent_id: message.parent_id ?? null });
-      },
+      edit: (text) => this.resend({ text, parent_id: message.parent_id ?? null }, message.id),
     });
   }
 
@@ -193,8 +202,12 @@ export class Chat {
     });
   }
 
-  resend(question) {
-    if (!this.exchange?.working) this.ask(question);
+  /** Asks beside what was asked before; `edited` is the message whose box is done with. */
+  resend(question, edited = null) {
+    if (this.exchange?.working) return toast("Wait for the reply, or stop it");
+    this.cache.delete(edited);
+    this.ask(question);
+    return this.scroller.focus({ preventScroll: true }); // the button that was pressed is gone
   }
 
   choose(id) {

@@ -20,7 +20,7 @@ export class Composer {
     this.stop = stop;
     this.sends = button;
     this.working = false;
-    this.input = el("textarea", { id: "message", rows: "1", maxlength: "8000", placeholder: "Ask something", "aria-label": label,
+    this.input = el("textarea", { id: "message", rows: "1", maxlength: "8000", placeholder: "Ask something", "aria-label": label, dir: "auto",
                                   autocomplete: "off", oninput: () => this.changed(), onkeydown: (event) => this.key(event) });
     this.button = el("button", { type: "button", class: "send", onclick: () => (this.working ? this.stop() : this.submit()) });
     this.note = el("p", { class: "fine" }, note);
@@ -50,8 +50,8 @@ export class Composer {
   }
 
   /** Keeps words that were sent and not answered yet, so that a reload brings them back into the box. */
-  hold(text) {
-    sessionStorage.setItem(this.place, text);
+  keep(place, text) {
+    sessionStorage.setItem(draftOf(place), text);
   }
 
   fill(text) {

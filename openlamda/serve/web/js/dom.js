@@ -26,6 +26,17 @@ function fill(node, attributes, children) {
   return node;
 }
 
+/** Makes `nodes` the children of `parent`. Those that stay are not moved, so that they keep the focus. */
+export function setChildren(parent, nodes) {
+  for (const child of [...parent.childNodes]) if (!nodes.includes(child)) child.remove();
+  nodes.forEach((node, i) => parent.childNodes[i] !== node && parent.insertBefore(node, parent.childNodes[i] ?? null));
+}
+
+/** A name that others chose, as one line: without control characters and those that turn the direction of writing. */
+export function oneLine(text) {
+  return text.replace(/[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu, " ").trim();
+}
+
 /** Tells a screen reader, once. */
 export function announce(text) {
   document.getElementById("announcer").textContent = text;

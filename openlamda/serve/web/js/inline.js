@@ -7,7 +7,7 @@ import { el, outward, webAddress } from "./dom.js";
 const AHEAD = 2000; // characters that a search looks ahead
 const DEPTH = 8; // emphasis within emphasis
 const SPECIAL = /[\\`*_~[\nh]/g;
-const ADDRESS = /https?:\/\/[^\s<>"'`]{1,2000}/y;
+const ADDRESS = /https?:\/\/[^\s<>"'`\p{Cf}]{1,2000}/uy; // none with what cannot be seen
 const MARK = /\[(\d{1,3})\](?!\()/y;
 const TAGS = { "**": "strong", "__": "strong", "~~": "del", "*": "em", "_": "em" };
 

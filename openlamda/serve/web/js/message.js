@@ -55,7 +55,7 @@ function editor(text, send, item) {
     item.replaceChildren(...before);
     item.querySelector("[aria-label=Edit]").focus();
   };
-  const input = el("textarea", { value: text, "aria-label": "Edit your message", maxlength: "8000" });
+  const input = el("textarea", { value: text, dir: "auto", "aria-label": "Edit your message", maxlength: "8000" });
   const submit = () => input.value.trim() && send(input.value.trim());
   input.addEventListener("keydown", (event) => {
     if (event.key === "Escape") {

@@ -24,8 +24,7 @@ export function notice(error, retry, more = []) {
   const said = words(error);
   const button = el("button", { type: "button", class: "plain", onclick: retry }, "Try again");
   if (error.retryAfter > 0) countDown(button, Math.ceil(error.retryAfter));
-  announce(said);
-  return el("div", { class: "notice" }, el("span", {}, said), el("span", { class: "choices" }, button, more));
+  return el("div", { class: "notice" }, el("span", { role: "alert" }, said), el("span", { class: "choices" }, button, more));
 }
 
 function countDown(button, seconds) {
@@ -44,6 +43,6 @@ export function toast(text) {
   announce(text);
   const node = el("div", { class: "toast", "aria-hidden": "true" }, text);
   document.querySelector(".toast")?.remove();
-  document.body.append(node);
+  (document.querySelector("dialog:modal") ?? document.body).append(node); // a dialog covers the page
   setTimeout(() => node.remove(), 3500);
 }

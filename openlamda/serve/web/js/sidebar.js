@@ -4,7 +4,7 @@
 
 import * as api from "./api.js";
 import { asked, confirmed } from "./dialogs.js";
-import { arrowKeys, el } from "./dom.js";
+import { arrowKeys, el, oneLine } from "./dom.js";
 import { icon, iconButton } from "./icons.js";
 import { notice, toast, words } from "./notices.js";
 
@@ -52,13 +52,15 @@ export class Sidebar {
 
   draw() {
     this.older.hidden = !this.next;
+    const at = [...this.list.children].findIndex((line) => line.contains(document.activeElement));
     this.list.replaceChildren(...(this.items.length ? this.items.map((item) => this.line(item))
       : [el("li", { class: "remark" }, "What you talk about is listed here.")]));
     this.mark(this.current, location.hash === "#/arena");
+    if (at >= 0) (this.list.children[at] ?? this.list.lastChild).querySelector("a")?.focus(); // who was in the list stays in it
   }
 
   line(item) {
-    const title = item.title || UNTITLED;
+    const title = oneLine(item.title ?? "") || UNTITLED;
     return el("li", {},
       el("a", { href: `#/c/${item.id}`, title }, title),
       iconButton("edit", `Rename: ${title}`, { class: "tiny", onclick: () => this.rename(item) }),
@@ -72,7 +74,7 @@ export class Sidebar {
   }
 
   async remove(item) {
-    const sure = await confirmed("Delete this conversation?", `“${item.title || UNTITLED}” and its replies will be gone for good.`, "Delete");
+    const sure = await confirmed("Delete this conversation?", `“${oneLine(item.title ?? "") || UNTITLED}” and its replies will be gone for good.`, "Delete");
     if (sure && (await this.doing(() => api.deleteConversation(item.id)))) this.app.removed(item.id);
   }
 

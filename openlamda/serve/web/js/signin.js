@@ -16,9 +16,14 @@ export function signIn() {
   return running;
 }
 
+/** One tab after the other, where the browser can see to that: two new sessions at once would be two visitors. */
+function alone(call) {
+  return navigator.locks ? navigator.locks.request("session", call) : call();
+}
+
 async function begin() {
   try {
-    await api.newSession();
+    await alone(() => api.newSession());
   } catch (error) {
     if (![400, 401, 403, 422].includes(error.status)) throw error;
     await askForKey();

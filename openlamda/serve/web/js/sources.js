@@ -3,7 +3,7 @@
  * {k, title, url, quote, verdict} that others wrote; shows them as text.
  */
 
-import { el, freshId, outward, webAddress } from "./dom.js";
+import { el, freshId, oneLine, outward, webAddress } from "./dom.js";
 
 const GAP = 8; // pixels between a mark and its preview
 let shown = null; // { mark, card }
@@ -14,7 +14,7 @@ export function hostOf(url) {
   return address ? new URL(address).hostname.replace(/^www\./, "") : "";
 }
 
-const titleOf = (source) => source.title || hostOf(source.url) || source.url || "Untitled";
+const titleOf = (source) => oneLine(source.title || hostOf(source.url) || source.url || "") || "Untitled";
 const verdictOf = (source) => source.verdict ?? source.support ?? "";
 
 /** What is said about how far a source supports the reply; "" where there is nothing to say. */

@@ -2,7 +2,7 @@
  * What was looked up, what the reply states, and the time that it took: the lower half of the inspector.
  */
 
-import { el, outward } from "./dom.js";
+import { el, oneLine, outward } from "./dom.js";
 import { hostOf } from "./sources.js";
 
 /** The queries in order, with what came and what each tool did. */
@@ -15,7 +15,7 @@ export function timeline({ research = [], calls = [] }) {
     return el("li", {},
       el("p", { class: "query" }, query),
       results.map((result) => el("blockquote", {}, result.text,
-        result.url && el("footer", {}, outward(result.url, result.title || result.url), " ", el("span", { class: "host" }, hostOf(result.url))))),
+        result.url && el("footer", {}, outward(result.url, oneLine(result.title || result.url)), " ", el("span", { class: "host" }, hostOf(result.url))))),
       !results.length && el("p", { class: "remark" }, error ? `Failed: ${error}` : "Nothing found"),
       own.length > 0 && el("p", { class: "calls" }, own.map((call) => el("span", { class: call.results ? "came" : "" }, said(call)))));
   }));
