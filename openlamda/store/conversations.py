@@ -132,9 +132,10 @@ class Conversations(Part):
 def messages_of(connection: sa.Connection, conversation_id: str) -> tuple[Message, ...]:
     """All messages of a conversation, oldest first, with what the page shows of their replies."""
     r, f = t.replies.c, t.feedback.c
+    claims = r.trace["claims"].label("claims")
     opinion = [f.thumb, f.reasons, f.note, f.created.label("felt")]
     query = (
-        sa.select(t.messages, r.id.label("reply_id"), r.sources, r.verified, r.finish_reason, r.trace, *opinion)
+        sa.select(t.messages, r.id.label("reply_id"), r.sources, r.verified, r.finish_reason, claims, *opinion)
         .outerjoin(t.replies, r.message_id == t.messages.c.id)
         .outerjoin(t.feedback, sa.and_(f.reply_id == r.id, f.user_id == r.user_id))
         .where(t.messages.c.conversation_id == conversation_id)
@@ -223,6 +224,4 @@ def _message(row: Any) -> Message:
     if row.reply_id is None:
         return Message(*message)
     felt = Feedback(row.reply_id, row.thumb, tuple(row.reasons), row.note, row.felt) if row.thumb else None
-    return Message(
-        *message, row.reply_id, row.sources, row.verified, row.finish_reason, row.trace.get("claims", []), felt
-    )
+    return Message(*message, row.reply_id, row.sources, row.verified, row.finish_reason, row.claims or [], felt)
