@@ -126,7 +126,7 @@ async def warm_up(parts: Parts) -> None:
         await asyncio.to_thread(_reply_once, parts.agents.all()[0], 0)
         began = time.monotonic()
         await asyncio.to_thread(_reply_once, parts.agents.all()[0], 1)
-        parts.workers.learn(time.monotonic() - began)
+        parts.workers.learn(2 * (time.monotonic() - began))  # others ask for more, and for what is not compiled yet
     except Exception:
         log.exception("the model did not reply when it was tried")
     parts.warm = True

@@ -152,8 +152,28 @@ class OneAtATime:
             time.sleep(0.1)
 
 
+def test_no_more_is_begun_than_will_end_in_time(make_app):
+    gate = threading.Event()
+    app = make_app(gate=gate, deadline=60.0)
+    with serving(app) as served:
+        until(lambda: app.state.parts.warm)
+        for _ in range(16):
+            app.state.parts.workers.learn(10.0)
+        accepted = []
+        for seed in range(3):  # in half of a minute
+            accepted.append(in_thread(post, served.url, WAIT | {"seed": seed}))
+            until(lambda: app.state.parts.workers.under_way == len(accepted))
+        status, said = post(served.url, WAIT | {"stream": True})
+        assert status == 429 and json.loads(said)["error"]["code"] == "busy"
+        gate.set()
+        for thread, found in accepted:
+            thread.join()
+            assert found[0][0] == 200
+
+
+@pytest.mark.slow
 def test_what_is_accepted_is_answered_in_time(make_app):
-    app = make_app(gate=OneAtATime(), deadline=5.0)  # 70 replies take 7 s, and 64 may wait
+    app = make_app(gate=OneAtATime(), deadline=8.0)  # 90 replies take 9 s, and 64 may wait
     found, refused = [], []
 
     def chat(number):
@@ -167,12 +187,12 @@ def test_what_is_accepted_is_answered_in_time(make_app):
 
     with serving(app) as served:
         until(lambda: app.state.parts.warm)
-        crowd = [threading.Thread(target=chat, args=(number,)) for number in range(70)]
+        crowd = [threading.Thread(target=chat, args=(number,)) for number in range(90)]
         for thread in crowd:
             thread.start()
         for thread in crowd:
             thread.join()
-    assert found == [(200, "data: [DONE]")] * 70 and refused
+    assert found == [(200, "data: [DONE]")] * 90 and refused
 
 
 def test_a_slow_model_alone_is_asked(make_app):
