@@ -195,6 +195,7 @@ def test_thumbs_and_reasons_are_kept(page, ask):
     reply = ask(page, KILIMANJARO)
     reply.get_by_role("button", name="Bad reply").click()
     form = page.get_by_role("group", name="What was wrong?").first
+    expect(form.get_by_label("Misinformation")).to_be_visible()
     labels = form.locator("label").all_inner_texts()
     assert sorted(labels) == ["Harmful content", "Incomprehensible", "Misinformation", "Other", "Unfair bias"]
     form.get_by_label("Misinformation").check()
