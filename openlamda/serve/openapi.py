@@ -241,8 +241,9 @@ def _event(name: str, shapes: list[Any]) -> dict[str, Any]:
     said = {"anyOf": [_schema(shape) for shape in shapes]}
     data = {"type": "string", "contentMediaType": "application/json", "contentSchema": said}
     if not name:
-        data["description"] = "JSON, and [DONE] at the end"
-        return {"type": "object", "properties": {"data": data}, "required": ["data"], "not": {"required": ["event"]}}
+        data = {"anyOf": [data, {"const": "[DONE]"}], "description": "JSON, and [DONE] at the end"}
+        named = {"const": "message"}  # as readers call what has no name
+        return {"type": "object", "properties": {"event": named, "data": data}, "required": ["data"]}
     return {"type": "object", "properties": {"event": {"const": name}, "data": data}, "required": ["event", "data"]}
 
 

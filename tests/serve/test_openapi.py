@@ -68,6 +68,20 @@ def test_an_integer_may_be_written_with_a_point(client, path, body):
     assert refused.status_code == 400 and "got `float`" in refused.json()["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    "path, body",
+    [
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "hello"}], "stream": True}),
+        ("/v1/completions", {"prompt": "hello", "max_tokens": 3, "stream": True}),
+    ],
+)
+def test_a_stream_is_as_described(described, path, body):
+    case = described[path]["post"].Case(body=body, media_type="application/json")
+    response = case.call(cookies=described.session)
+    assert response.status_code == 200 and response.text.startswith("data: {")
+    case.validate_response(response)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=str)
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: f"{call.method} {call.path}")
