@@ -5,6 +5,7 @@ Takes a checked URL (opening.py). Knows nothing of what is in the tables.
 
 import json
 import math
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -140,6 +141,19 @@ def _holdable(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def _set(connection: sqlite3.Connection, name: str, value: object) -> None:
+    """Sets a pragma. The change to WAL beside another's is refused at once, whatever busy_timeout says."""
+    until = time.monotonic() + BUSY
+    while True:
+        try:
+            connection.execute(f"PRAGMA {name}={value}").close()
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        time.sleep(0.02)
+
+
 def _sqlite(url: sa.URL) -> sa.Engine:
     engine = sa.create_engine(
         url, hide_parameters=True, json_serializer=_json, pool_size=8, max_overflow=16, pool_timeout=BUSY
@@ -159,7 +173,7 @@ def _sqlite(url: sa.URL) -> sa.Engine:
             ("foreign_keys", "ON"),
             ("secure_delete", "ON"),
         ):
-            connection.execute(f"PRAGMA {name}={value}").close()
+            _set(connection, name, value)
 
     @event.listens_for(engine, "begin")
     def _(connection: sa.Connection) -> None:

@@ -2,8 +2,13 @@
 
 import lzma
 import os
+import subprocess
+import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -43,6 +48,37 @@ def test_what_a_worker_raises_is_raised():
 def test_a_dead_worker_is_noticed():
     with pytest.raises(RuntimeError, match="ended with code 3"):
         list(islice(in_turns(dying, 2, 0), 4))
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc to look for processes in")
+def test_workers_end_with_a_killed_run():
+    program = (
+        "import os, sys; from itertools import islice; from openlamda.train.workers import in_turns\n"
+        "def pids(worker):\n"
+        "    while True: yield os.getpid()\n"
+        "if __name__ == '__main__':\n"
+        "    print(*islice(made := in_turns(pids, 2, 0), 2), flush=True); sys.stdin.read()\n"
+    )
+    with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
+        file.write(program)
+        file.flush()
+        run = subprocess.Popen([sys.executable, file.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        with run:
+            assert run.stdout
+            workers = [int(pid) for pid in run.stdout.readline().split()]
+            assert len(set(workers)) == 2 and all(map(lives, workers))
+            run.kill()
+    until = time.monotonic() + 20
+    while any(map(lives, workers)):
+        assert time.monotonic() < until, "workers are left"
+        time.sleep(0.1)
+
+
+def lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_a_mixture_by_workers(tmp_path, tokenizer):

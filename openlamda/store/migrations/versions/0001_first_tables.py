@@ -154,8 +154,3 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_feedback_reply_id"), "feedback", ["reply_id"], unique=False)
     op.execute(sa.text("INSERT INTO facts (name, value) VALUES ('salt', :salt)").bindparams(salt=secrets.token_hex(32)))
-
-
-def downgrade() -> None:
-    """There is nothing before."""
-    raise NotImplementedError

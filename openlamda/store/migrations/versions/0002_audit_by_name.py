@@ -12,9 +12,3 @@ def upgrade() -> None:
     """Makes them."""
     op.create_index(op.f("ix_audit_actor"), "audit", ["actor"], unique=False)
     op.create_index(op.f("ix_audit_target"), "audit", ["target"], unique=False)
-
-
-def downgrade() -> None:
-    """Drops them."""
-    op.drop_index(op.f("ix_audit_target"), "audit")
-    op.drop_index(op.f("ix_audit_actor"), "audit")
