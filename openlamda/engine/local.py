@@ -38,7 +38,7 @@ from openlamda.engine.search_lane import Search
 from openlamda.engine.tree import Tree
 from openlamda.model.config import ModelConfig
 from openlamda.model.params import Params
-from openlamda.model.quantized import compute_dtype
+from openlamda.model.quantized import activation_dtype
 
 SIZES = (256, 512, 1024, 2048, 4096, 8192, 16384)  # of prefixes
 READ = (16, 64, 256)  # tokens of a prefix read at once
@@ -121,7 +121,7 @@ class LocalModel:
     ):
         self.config = config
         self._weights = params if isinstance(params, Layered) else layered(params, config)
-        self._dtype = str(compute_dtype(self._weights.top))
+        self._dtype = str(activation_dtype(self._weights.top, self._weights.mesh is not None))
         token_bytes = 2 * config.num_layers * config.num_heads * config.d_head * jnp.dtype(self._dtype).itemsize
         self._no_block = jnp.zeros((config.num_layers, 2, config.num_heads, BLOCK, config.d_head), self._dtype)
         self._lock = threading.Lock()

@@ -21,7 +21,7 @@ from openlamda.engine.lanes import CANDIDATES, STEPS_KEPT
 from openlamda.engine.padding import padded_size
 from openlamda.errors import UserError
 from openlamda.model.config import ModelConfig
-from openlamda.model.quantized import axes_of, compute_dtype
+from openlamda.model.quantized import activation_dtype, axes_of
 from openlamda.model.sharding import decode_sharding
 
 PREFIX = 512  # tokens of a usual request: a dialog and what was looked up
@@ -63,7 +63,8 @@ def needs(
         split = decode_sharding(mesh, axes_of(name, config)).shard_shape(kind.shape) if mesh else kind.shape
         return prod(split) * dtype.itemsize
 
-    devices, dtype, on_cpu = mesh.size if mesh else 1, compute_dtype(kinds), _device(mesh).platform == "cpu"
+    devices, on_cpu = mesh.size if mesh else 1, _device(mesh).platform == "cpu"
+    dtype = activation_dtype(kinds, mesh is not None)
     rounded = {name: kind for name, kind in kinds.items() if kind.dtype == jnp.int8}
     token = 2 * config.num_layers * config.num_heads * config.d_head * dtype.itemsize // devices
     tokens = PREFIX + CANDIDATES[-1] * padded_size(Sampling().max_tokens + 1, STEPS_KEPT)

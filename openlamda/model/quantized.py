@@ -60,8 +60,16 @@ def dequantize(params: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def compute_dtype(params: Mapping[str, Array | jax.ShapeDtypeStruct]) -> np.dtype:
-    """What activations and caches are: the embedding's dtype, or where that is int8, the final norm's."""
+    """What products take: the embedding's dtype, or where that is int8, the final norm's."""
     return params["norm_final" if "embed" + SCALE in params else "embed"].dtype
+
+
+def activation_dtype(params: Mapping[str, Array | jax.ShapeDtypeStruct], on_mesh: bool) -> np.dtype:
+    """What activations and caches are: as products take them, but on a CPU float32, since it has instructions for
+    products of bfloat16 and for nothing else. Simulated devices are no CPU in this.
+    """
+    alone = jax.default_backend() == "cpu" and not on_mesh
+    return np.dtype(np.float32) if alone else compute_dtype(params)
 
 
 def _summed(name: str) -> tuple[int, ...]:

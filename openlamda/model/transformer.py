@@ -20,7 +20,7 @@ from openlamda.model.attention import attend_rows
 from openlamda.model.config import Activation, ModelConfig
 from openlamda.model.params import Params
 from openlamda.model.products import from_heads, linear, narrow, to_heads, to_vocabulary
-from openlamda.model.quantized import SCALE, compute_dtype
+from openlamda.model.quantized import SCALE, activation_dtype
 from openlamda.model.sharding import gathered, on_mesh, place, spec, take
 
 UNROLLED = 8  # up to so many layers are compiled one by one: a scan that saves activations costs a CPU half its time
@@ -60,13 +60,13 @@ ACTIVATIONS: dict[Activation, Callable[[jax.Array], jax.Array]] = {
 
 
 def embedded(params: Params, tokens: ArrayLike, *axes: str | None) -> jax.Array:
-    """The embedding's rows [..., D] of token ids [...], of `compute_dtype`; on a mesh split by `axes`."""
+    """The embedding's rows [..., D] of token ids [...], of `activation_dtype`; on a mesh split by `axes`."""
     tokens = jnp.asarray(tokens)
-    rows = take(params["embed"], tokens, *axes, first=True)
+    rows, dtype = take(params["embed"], tokens, *axes, first=True), activation_dtype(params, on_mesh())
     if "embed" + SCALE not in params:
-        return rows
+        return rows.astype(dtype)
     scale = take(params["embed" + SCALE], tokens, *axes[:-1], first=True)
-    return (rows * scale[..., None]).astype(compute_dtype(params))
+    return (rows * scale[..., None]).astype(dtype)
 
 
 def rms_norm(x_BTD: jax.Array, scale_D: jax.Array) -> jax.Array:

@@ -1,0 +1,34 @@
+"""A product of float32 activations with bfloat16 weights: both factors rounded, sums and gradients in float32."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from openlamda.model.products import linear
+from openlamda.model.quantized import activation_dtype
+
+
+@pytest.mark.parametrize("shape", [(24, 40), (40, 24), (16, 16)], ids=["widens", "narrows", "square"])
+def test_factors_are_rounded_and_nothing_else(shape):
+    rng = np.random.default_rng(0)
+    x, grad = (rng.normal(size=(2, 9, side)).astype(np.float32) for side in shape)
+    weight = jnp.asarray(rng.normal(size=shape), jnp.bfloat16)
+
+    y, pull = jax.vjp(linear, jnp.asarray(x), weight)
+    of_x, of_weight = pull(jnp.asarray(grad))
+
+    low_x, low_grad, wide = (np.asarray(jnp.asarray(a, jnp.bfloat16), np.float64) for a in (x, grad, weight))
+    assert (y.dtype, of_x.dtype, of_weight.dtype) == (jnp.float32, jnp.float32, jnp.bfloat16)
+    np.testing.assert_allclose(y, low_x @ wide, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(of_x, low_grad @ wide.T, rtol=1e-4, atol=1e-5)
+    expected = np.einsum("bti,bto->io", low_x, low_grad)
+    np.testing.assert_allclose(np.asarray(of_weight, np.float64), expected, rtol=2**-8, atol=1e-5)
+
+
+def test_activations_are_float32_on_a_cpu_alone(monkeypatch):
+    params = {"embed": jnp.zeros((2, 2), jnp.bfloat16)}
+    assert activation_dtype(params, on_mesh=False) == jnp.float32
+    assert activation_dtype(params, on_mesh=True) == jnp.bfloat16
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert activation_dtype(params, on_mesh=False) == jnp.bfloat16
