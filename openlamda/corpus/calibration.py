@@ -48,7 +48,9 @@ class Calibrated:
 
 
 def fit(gaps: Sequence[float], labels: Sequence[bool]) -> Platt:
-    """The Platt scaling of greatest likelihood, with Platt's smoothed targets, so that separable rows have one, too.
+    """The Platt scaling of greatest likelihood, with Platt's smoothed targets, so that separable rows have one, too;
+    the model's own P where so few rows are no evidence against it (BIC, Schwarz 1978): what chance puts into two
+    hundred rows moves P by more than such a model is off.
 
     Classes keep the weights that they have in the rows: P is right where they are as rare as here. ValueError where
     there are not both labels.
@@ -67,8 +69,10 @@ def fit(gaps: Sequence[float], labels: Sequence[bool]) -> Platt:
         error = expit(z) - target
         return float(np.mean(np.logaddexp(0, z) - target * z)), np.array([np.mean(error * gap), np.mean(error)])
 
-    slope, intercept = minimize(loss, np.array([1.0, 0.0]), jac=True, method="BFGS").x
-    return Platt(float(slope), float(intercept))
+    own = np.array([1.0, 0.0])
+    best = minimize(loss, own, jac=True, method="BFGS").x
+    gained = len(gap) * (loss(own)[0] - loss(best)[0])  # nats
+    return Platt(*map(float, best)) if gained > len(own) / 2 * np.log(len(gap)) else Platt()
 
 
 def probabilities(gaps: Sequence[float], platt: Platt) -> np.ndarray:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
 from openlamda.corpus.calibration import (
+    Platt,
     expected_calibration_error,
     fit,
     probabilities,
@@ -32,10 +33,22 @@ def test_the_scaling_that_made_the_labels_is_found():
 
 
 def test_separable_rows_have_a_scaling_and_one_label_has_none():
-    platt = fit([-2.0, -1.0, 1.0, 2.0], [False, False, True, True])
-    assert np.isfinite([platt.slope, platt.intercept]).all() and platt.slope > 0
+    gaps = np.linspace(-0.2, 0.2, 200)
+    platt = fit(list(gaps), list(gaps > 0))
+    assert np.isfinite([platt.slope, platt.intercept]).all() and platt.slope > 10
     with pytest.raises(ValueError, match="2 rows labelled yes and 0 no"):
         fit([1.0, 2.0], [True, True])
+
+
+def test_few_rows_do_not_move_a_judge_that_is_right_and_do_move_one_that_is_not():
+    def found(of_truth: float, seed: int) -> Platt:
+        rng = np.random.default_rng(seed)
+        gaps = rng.normal(-1, 2, 200)
+        return fit(list(gaps), list(rng.random(200) < 1 / (1 + np.exp(-of_truth * gaps))))
+
+    right, wrong = ([found(of_truth, seed) for seed in range(40)] for of_truth in (1.0, 0.3))
+    assert sum(platt == Platt() for platt in right) >= 36
+    assert all(platt != Platt() and platt.slope < 0.6 for platt in wrong)
 
 
 def test_reliability_by_hand():
