@@ -18,6 +18,7 @@ from openlamda.errors import UserError
 from openlamda.text.dialog import Dialog, Result, Turn
 from openlamda.text.tokenizer import Symbol
 from openlamda.tools.base import Toolset
+from openlamda.tools.calculator import Calculator
 
 ALL = Judges(attributes=("sensible", "specific", "interesting", "unsafe", "grounded"))
 HELLO = Dialog((Turn("user", "hello"),))
@@ -151,6 +152,22 @@ def test_the_cap_ends_an_endless_search_and_results_follow_each_other(tokenizer)
     assert reply.text == "So."
     found = [asked.result.text if asked.result else None for asked in reply.trace.research]
     assert found == ["Kraim / height / 12 metres", "Kraim / depth / 9", None, None]
+
+
+@pytest.mark.parametrize(
+    ("said", "query", "asked", "found"),
+    [
+        ("what is 17 times 23", "17*32", "what is 17 times 23", "391"),  # the model's slip costs nothing
+        ("what is 17 times 23", "17+23-", "what is 17 times 23", "391"),
+        ("how do 17 and 23 go together", "17*23", "17*23", "391"),  # which the calculator does not read
+        ("what is 17 times 23", "Kraim 17", "Kraim 17", None),  # no sum, whatever was said
+    ],
+)
+def test_a_sum_is_asked_in_the_users_words_where_the_calculator_reads_them(tokenizer, said, query, asked, found):
+    model = scripted(tokenizer, drafts=["Hm."], query=query, finals=["So."])
+    reply = Lamda(model, tokenizer, Toolset([Calculator()]), judges=ALL).reply(Dialog((Turn("user", said),)))
+    (step,) = reply.trace.research
+    assert (step.query, step.result.text if step.result else None) == (asked, found)
 
 
 def test_a_broken_tool_costs_no_reply(tokenizer):
@@ -288,12 +305,6 @@ def test_a_number_from_a_page_is_verified_only_with_its_citation(tokenizer, fina
 
 
 def test_a_computed_number_needs_no_citation(tokenizer):
-    class Calculator:
-        name = "calculator"
-
-        def __call__(self, query):
-            return [Result("12")]
-
     model = scripted(tokenizer, drafts=["Hm."], query="3*4", finals=["It is 12."])
     assert Lamda(model, tokenizer, Toolset([Calculator()]), judges=ALL).reply(HELLO).verified
 
