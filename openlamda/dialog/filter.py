@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
-from itertools import groupby, islice
+from itertools import groupby, islice, zip_longest
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -97,12 +97,13 @@ class Job:
 
 
 def turns_of(paths: Iterable[Path], counts: Counter[str]) -> Iterator[Turned]:
-    """Every agent turn that answers something, of dialogs between two; what is left out is counted by reason.
+    """Every agent turn that answers something, of dialogs between two; what is left out is counted by reason. Files are
+    read side by side, a row of each in turn, so that the first turns are from all of them.
 
     Raises UserError that names file and line for a row that cannot be read.
     """
-    for path in paths:
-        for place, row in read_lines(path):
+    for rows in zip_longest(*(read_lines(path) for path in paths)):
+        for place, row in filter(None, rows):
             said = next((row[key] for key in ("turns", "messages") if isinstance(row.get(key), list)), ())
             speakers = {turn.get("speaker") for turn in said if isinstance(turn, dict)} - {None}
             if len(speakers) > 2:

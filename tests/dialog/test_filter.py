@@ -11,6 +11,7 @@ import time
 import tracemalloc
 from collections import Counter
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,14 @@ def test_kept_turns_reach_every_threshold_and_all_are_counted(tmp_path, source, 
         "sensible": counts.seen,
         "safe": counts.seen,
     }
+
+
+def test_the_first_turns_are_from_all_files_and_each_dialog_is_whole(tmp_path):
+    long, short = dialogs(tmp_path / "long.jsonl", 5), dialogs(tmp_path / "short.jsonl", 2)
+    short.write_text(short.read_text().replace('"d', '"s'))
+    found = [turn.id.split("#") for turn in turns_of([long, short], Counter())]
+    assert [name for name, _ in groupby(name for name, _ in found)] == ["d0", "s0", "d1", "s1", "d2", "d3", "d4"]
+    assert len(found) == sum(len(list(turns_of([path], Counter()))) for path in (long, short))
 
 
 def test_contexts_of_a_stretch_begin_alike_and_a_new_one_is_half_a_window():
