@@ -21,9 +21,11 @@ from openlamda.model import transformer
 from openlamda.model.attention import HIDDEN, distance_buckets
 from openlamda.model.config import ModelConfig
 from openlamda.model.params import Params
+from openlamda.model.products import row_sum
 from openlamda.model.sharding import decode_sharding
 
 STEPS = 8  # at most, of one call
+WRITTEN = (16, 32)  # places of T that a step reads, while no more are written; then all
 
 
 class Group(NamedTuple):
@@ -106,19 +108,22 @@ def join(groups: Group, lane: Lane, place: jax.Array, group: Group, last: jax.Ar
 
 
 @jax.jit
-def fewer(groups: Group, lane: Lane, kept_P: jax.Array) -> tuple[Group, Lane]:
-    """The same groups with those of their candidates that kept_P names, and no others."""
-    groups = groups._replace(
-        key_P=groups.key_P[:, kept_P], rules=jax.tree.map(lambda rows: rows[:, kept_P], groups.rules)
-    )
+def fewer(groups: Group, lane: Lane, kept_G: jax.Array, kept_GP: jax.Array) -> tuple[Group, Lane]:
+    """Those groups that kept_G names, with those of their candidates that kept_GP names."""
+
+    def candidates(one_GP: jax.Array) -> jax.Array:
+        return one_GP[kept_G[:, None], kept_GP]
+
+    key_GP, rules = candidates(groups.key_P), jax.tree.map(candidates, groups.rules)
+    groups = jax.tree.map(lambda x: x[kept_G], groups._replace(key_P=(), rules=()))
+    own_kept = jax.vmap(lambda one_HPTK, kept_P: one_HPTK[:, kept_P])
+    said = ("drawing_GP", "last_GP", "tokens_GPT", "count_GP", "logprob_GP", "stopped_GP")
     lane = lane._replace(
-        own=jax.tree.map(lambda x: x[:, :, kept_P], lane.own),
-        **{
-            name: getattr(lane, name)[:, kept_P]
-            for name in ("drawing_GP", "last_GP", "tokens_GPT", "count_GP", "logprob_GP", "stopped_GP")
-        },
+        start_G=lane.start_G[kept_G],
+        own=jax.tree.map(lambda x: own_kept(x[kept_G], kept_GP), lane.own),
+        **{name: candidates(getattr(lane, name)) for name in said},
     )
-    return groups, lane
+    return groups._replace(key_P=key_GP, rules=rules), lane
 
 
 @partial(jax.jit, static_argnames="size")
@@ -141,8 +146,10 @@ def put_back(own: tuple[KeysValues, ...], part: tuple[KeysValues, ...], kept_P: 
 
 
 @partial(jax.jit, static_argnames=("config", "blocking"), donate_argnames="lane")
-def advance(weights: Layered, groups: Group, lane: Lane, *, config: ModelConfig, blocking: bool) -> Lane:
-    """Up to STEPS tokens more of each candidate that is drawn.
+def advance(
+    weights: Layered, groups: Group, lane: Lane, few: ArrayLike = 0, *, config: ModelConfig, blocking: bool
+) -> Lane:
+    """Up to STEPS tokens more of each candidate that is drawn, until no group has more than `few` of them left.
 
     A candidate's token depends on its prefix, its rules, its key and how many tokens it has said, so it is the same in
     any company. `blocking`: some group has n-grams blocked.
@@ -181,7 +188,7 @@ def advance(weights: Layered, groups: Group, lane: Lane, *, config: ModelConfig,
     # X: heads, of groups if there are several: with an axis of one group, XLA copies all keys and values at every step
     merged = lane._replace(own=jax.tree.map(lambda x: x[0] if len(x) == 1 else x, lane.own))
     _, after = jax.lax.while_loop(
-        lambda state: (state[1].step < end) & jnp.any(state[1].drawing_GP), step, (jnp.int32(0), merged)
+        lambda state: (state[1].step < end) & jnp.any(state[1].drawing_GP.sum(-1) > few), step, (jnp.int32(0), merged)
     )
     return after._replace(own=jax.tree.map(lambda new, old: new.reshape(old.shape), after.own, lane.own))
 
@@ -200,6 +207,9 @@ def read(weights: Layered, groups: Group, lane: Lane, config: ModelConfig) -> tu
     age_T = (lane.step - jnp.arange(T)) % T
     bucket_T, seen_GT = bucket_of[jnp.minimum(age_T, far)], age_T <= count_G[:, None]
 
+    sizes = [size for size in WRITTEN if size < T] + [T]
+    which = jnp.searchsorted(jnp.array(sizes), jnp.minimum(lane.step + 1, T))
+
     @jax.jit  # traced once for all layers
     def block(x_GPD: jax.Array, layer: Params, prefix: KeysValues, own: KeysValues) -> tuple[jax.Array, KeysValues]:
         query, key, value = transformer.project(x_GPD, layer)  # [G, H, P, K]
@@ -211,17 +221,24 @@ def read(weights: Layered, groups: Group, lane: Lane, config: ModelConfig) -> tu
         bias_GHS = jnp.where(seen_GS[:, None], table_HR[:, bucket_GS].swapaxes(0, 1), HIDDEN)
         bias_GHT = jnp.where(seen_GT[:, None], table_HR[:, bucket_T], HIDDEN)
         to_prefix = jnp.einsum("ghpk,ghsk->ghps", query, prefix[0], preferred_element_type=jnp.float32)
-        query_XPK = query.reshape(*keys_XPTK.shape[:-2], -1)
-        to_own = jnp.einsum("...pk,...ptk->...pt", query_XPK, keys_XPTK, preferred_element_type=jnp.float32)
         to_prefix = to_prefix + bias_GHS[:, :, None]
-        to_own = to_own.reshape(*query.shape[:3], T) + bias_GHT[:, :, None]
-        most_GHP1 = jnp.maximum(to_prefix.max(-1, keepdims=True), to_own.max(-1, keepdims=True))
-        of_prefix, of_own = jnp.exp(to_prefix - most_GHP1), jnp.exp(to_own - most_GHP1)
-        total_GHP1 = of_prefix.sum(-1, keepdims=True) + of_own.sum(-1, keepdims=True)
-        mixed = jnp.einsum("ghps,ghsk->ghpk", of_prefix.astype(value.dtype), prefix[1])
-        of_own_XPT = of_own.astype(value.dtype).reshape(*values_XPTK.shape[:-2], T)
-        mixed += jnp.einsum("...pt,...ptk->...pk", of_own_XPT, values_XPTK).reshape(mixed.shape)
-        x_GPD = transformer.close_block(x_GPD, (mixed / total_GHP1).astype(value.dtype), layer, config)
+
+        def attend(written: int) -> jax.Array:
+            """To the prefix and the first places of those kept, of which the others hold nothing yet."""
+            keys, values = keys_XPTK[..., :written, :], values_XPTK[..., :written, :]
+            query_XPK = query.reshape(*keys.shape[:-2], -1)
+            to_own = jnp.einsum("...pk,...ptk->...pt", query_XPK, keys, preferred_element_type=jnp.float32)
+            to_own = to_own.reshape(*query.shape[:3], written) + bias_GHT[:, :, None, :written]
+            most_GHP1 = jnp.maximum(to_prefix.max(-1, keepdims=True), to_own.max(-1, keepdims=True))
+            of_prefix, of_own = jnp.exp(to_prefix - most_GHP1), jnp.exp(to_own - most_GHP1)
+            total_GHP1 = (row_sum(of_prefix) + row_sum(of_own))[..., None]
+            mixed = jnp.einsum("ghps,ghsk->ghpk", of_prefix.astype(value.dtype), prefix[1])
+            of_own_XPT = of_own.astype(value.dtype).reshape(*values.shape[:-2], written)
+            mixed += jnp.einsum("...pt,...ptk->...pk", of_own_XPT, values).reshape(mixed.shape)
+            return (mixed / total_GHP1).astype(value.dtype)
+
+        mixed = jax.lax.switch(which, [partial(attend, written) for written in sizes])
+        x_GPD = transformer.close_block(x_GPD, mixed, layer, config)
         return x_GPD, (keys_XPTK, values_XPTK)
 
     x_GPD = transformer.embedded(weights.top, lane.last_GP)

@@ -40,8 +40,8 @@ from openlamda.model.config import ModelConfig
 from openlamda.model.params import Params
 from openlamda.model.quantized import activation_dtype
 
-SIZES = (256, 512, 1024, 2048, 4096, 8192, 16384)  # of prefixes
-READ = (16, 64, 256)  # tokens of a prefix read at once
+SIZES = (128, 256, 512, 1024, 2048, 4096, 8192, 16384)  # of prefixes
+READ = (16, 32, 64, 256)  # tokens of a prefix read at once
 TREES = (16, 64, 128, 256, 512, 1024)  # tokens of all continuations together
 NODES = (4, 5, 8, 64)  # tokens of the questions after each reply
 CACHE_BYTES = 2**28
@@ -50,12 +50,12 @@ NO_LIMITS = Limits()
 
 
 def usual_lanes(mesh: Mesh | None = None) -> tuple[int, int]:
-    """How many groups are drawn in one step, and how many computations are under way: on a CPU one, and the number of
+    """How many groups are drawn in one step, and how many computations are under way: on a CPU four, and the number of
     cores; elsewhere 16 and two. One, where it is split over devices.
     """
     on_cpu = jax.default_backend() == "cpu"
     at_once = cores() if on_cpu else 2
-    return 1 if on_cpu else 16, 1 if mesh else at_once
+    return 4 if on_cpu else 16, 1 if mesh else at_once
 
 
 def compiled_folder() -> Path | None:
@@ -126,7 +126,7 @@ class LocalModel:
         self._no_block = jnp.zeros((config.num_layers, 2, config.num_heads, BLOCK, config.d_head), self._dtype)
         self._lock = threading.Lock()
         self._prefixes: Prefixes[jax.Array] = Prefixes(max(1, cache_bytes // 3 // (BLOCK * token_bytes)))
-        self._caches: Recent[Tokens, Cache] = Recent(cache_bytes // 3)
+        self._caches: Recent[Tokens, tuple[Cache, jax.Array | None]] = Recent(cache_bytes // 3)
         self._drawn: Recent[Tokens, list[Read]] = Recent(cache_bytes // 3)
         usual = usual_lanes(self._weights.mesh)
         self._at_once = 1 if self._weights.mesh else lanes or usual[1]
@@ -166,7 +166,9 @@ class LocalModel:
         return [candidate for part in parts for candidate in part.candidates]
 
     def score(self, prefix: Tokens, continuations: Sequence[Tokens]) -> list[list[float]]:
-        """Logprobs of each continuation's tokens, all read in one forward as a tree whose root ends the prefix."""
+        """Logprobs of each continuation's tokens, all read in one forward as a tree whose root ends the prefix; where
+        none has more than one token, nothing is read but the prefix.
+        """
         tree = Tree(prefix[-1])
         asked: list[tuple[int, int]] = []  # (node, next token)
         for continuation in continuations:
@@ -177,11 +179,16 @@ class LocalModel:
                     node = tree.child(node, token)
         if not asked:
             return [[] for _ in continuations]
-        cache = self._read(prefix[:-1])
         pairs_2P = np.zeros((2, padded_size(len(asked), TREES)), np.int32)
         pairs_2P[:, : len(asked)] = np.array(asked).T
+        _, last_D = self._read_to_end(prefix) if len(tree) == 1 else (None, None)
+        if last_D is not None:
+            hidden_ND = last_D[None]
+        else:
+            cache = self._read(prefix[:-1])
+            with self._turns:
+                hidden_ND, _ = extend(self._weights, cache, *tree.arrays(TREES), config=self.config)
         with self._turns:
-            hidden_ND, _ = extend(self._weights, cache, *tree.arrays(TREES), config=self.config)
             logprobs = iter(np.asarray(logprobs_of(self._weights, hidden_ND, *pairs_2P)).tolist())
         return [[next(logprobs) for _ in continuation] for continuation in continuations]
 
@@ -263,37 +270,42 @@ class LocalModel:
 
     def _read(self, prefix: Tokens) -> Cache:
         """The prefix's keys and values: kept ones, and what follows them read now."""
+        return self._read_to_end(prefix)[0]
+
+    def _read_to_end(self, prefix: Tokens) -> tuple[Cache, jax.Array | None]:
+        """The prefix's keys and values, and the hidden state [D] after it, unless all of it was known by its blocks."""
         with self._lock:
-            if (cache := self._caches.get(prefix)) is not None:
-                return cache
+            if (kept := self._caches.get(prefix)) is not None:
+                return kept
             blocks = self._prefixes.find(prefix)
         with self._turns:
-            cache, new = self._read_on(prefix, blocks)
+            cache, last_D, new = self._read_on(prefix, blocks)
         with self._lock:
             self._prefixes.add(prefix, new)
-            self._caches.keep(prefix, cache, _bytes(cache.layers))
-        return cache
+            self._caches.keep(prefix, (cache, last_D), _bytes(cache.layers))
+        return cache, last_D
 
-    def _read_on(self, prefix: Tokens, blocks: list[jax.Array]) -> tuple[Cache, list[jax.Array]]:
-        """The cache of a prefix that begins with known blocks, and the blocks after these."""
+    def _read_on(self, prefix: Tokens, blocks: list[jax.Array]) -> tuple[Cache, jax.Array | None, list[jax.Array]]:
+        """The cache of a prefix that begins with known blocks, its last hidden state, and the blocks after these."""
         length, size = len(blocks) * BLOCK, padded_size(len(prefix), SIZES)
         if blocks:
             blocks = blocks + [self._no_block] * (size // BLOCK - len(blocks))
         options: dict[str, Any] = {"config": self.config, "dtype": self._dtype}
         if length and length == len(prefix):
-            return join_blocks(blocks, np.int32(length), **options), []
+            return join_blocks(blocks, np.int32(length), **options), None, []
         known: Cache | list[jax.Array] = blocks
+        last_D = None
         new: list[jax.Array] = []
         for start in range(length, max(len(prefix), 1), READ[-1]):
             now = prefix[start : start + READ[-1]]
             tokens_N = np.zeros(padded_size(len(now), READ), np.int32)
             tokens_N[: len(now)] = now
             counts = np.int32(length), tokens_N, np.int32(len(now))
-            known, added = read(self._weights, known, *counts, size=size, **options)
+            known, last_D, added = read(self._weights, known, *counts, size=size, **options)
             new += added[: len(now) // BLOCK]
         assert isinstance(known, Cache)
         jax.block_until_ready(known.layers)
-        return known, new
+        return known, last_D, new
 
 
 def portions(texts: Sequence[Tokens], sizes: Sequence[int], most: int) -> Iterator[list[Tokens]]:

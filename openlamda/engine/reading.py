@@ -47,16 +47,16 @@ def read(
     size: int,
     config: ModelConfig,
     dtype: str,
-) -> tuple[Cache, list[jax.Array]]:
-    """The cache, padded to `size`, of what is known of a prefix and the first `count` of some more tokens; and of these
-    the whole blocks [L, 2, H, BLOCK, K].
+) -> tuple[Cache, jax.Array, list[jax.Array]]:
+    """The cache, padded to `size`, of what is known of a prefix and the first `count` of some more tokens; the hidden
+    state [D] after the last of these; and the whole blocks [L, 2, H, BLOCK, K] of them.
 
     Known is a cache, or blocks that follow one another; the first `length` tokens of it count.
     """
     before = known if isinstance(known, Cache) else _join_blocks(known, jnp.asarray(length), config, dtype)
     tokens_N = jnp.asarray(tokens_N)
     N = len(tokens_N)
-    _, layers = extend(weights, before, tokens_N, jnp.arange(N), jnp.tri(N, dtype=bool), config=config)
+    hidden_ND, layers = extend(weights, before, tokens_N, jnp.arange(N), jnp.tri(N, dtype=bool), config=config)
 
     def append(old_HSK: jax.Array, new_HNK: jax.Array) -> jax.Array:
         H, S, K = old_HSK.shape
@@ -64,8 +64,9 @@ def read(
         return jax.lax.dynamic_update_slice(room, new_HNK, (0, before.length, 0))[:, :size]
 
     cache = Cache(jax.tree.map(append, before.layers, layers), before.length + count)
+    last_D = hidden_ND[jnp.maximum(count - 1, 0)]
     whole = jnp.stack([jnp.stack(layer) for layer in layers])
-    return cache, [whole[:, :, :, start : start + BLOCK] for start in range(0, N - BLOCK + 1, BLOCK)]
+    return cache, last_D, [whole[:, :, :, start : start + BLOCK] for start in range(0, N - BLOCK + 1, BLOCK)]
 
 
 @partial(jax.jit, static_argnames=("config", "dtype"))

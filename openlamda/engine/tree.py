@@ -15,6 +15,9 @@ class Tree:
         self._tokens, self._parents, self._depths = [root or 0], [0], [0]
         self._children: dict[tuple[int, int], int] = {}
 
+    def __len__(self) -> int:
+        return len(self._tokens)
+
     def child(self, node: int, token: int) -> int:
         """The node of `token` after `node`."""
         if (node, token) not in self._children:

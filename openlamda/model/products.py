@@ -67,7 +67,7 @@ def to_vocabulary(x_BTD: jax.Array, embed_VD: jax.Array) -> jax.Array:
     """[B, T, V] float32: x times each row of the embedding."""
     if on_mesh() or x_BTD.dtype != jnp.float32:
         return jnp.einsum("...d,vd->...v", x_BTD, embed_VD, preferred_element_type=jnp.float32)
-    return linear(x_BTD, embed_VD.T)
+    return _to_rows(x_BTD, embed_VD)
 
 
 @jax.custom_vjp
@@ -88,6 +88,24 @@ def _backward(saved: tuple[jax.Array, jax.Array], grad: jax.Array) -> tuple[jax.
     if grad_NO.shape[1] >= x_NI.shape[1]:
         return of_x, as_is(_dot(_turned(x_NI), grad_NO, 0)).astype(weight.dtype)
     return of_x, as_is(_dot(_turned(grad_NO), x_NI, 0)).T.astype(weight.dtype)
+
+
+@jax.custom_vjp
+def _to_rows(x: jax.Array, weight_OI: jax.Array) -> jax.Array:
+    """x times each row of a weight; to transpose a bfloat16 one would make the product float32."""
+    return _dot(x.astype(weight_OI.dtype), weight_OI, 1).astype(x.dtype)
+
+
+def _to_rows_forward(x: jax.Array, weight_OI: jax.Array):
+    return _to_rows(x, weight_OI), (x.astype(weight_OI.dtype), weight_OI.T)
+
+
+def _to_rows_backward(saved: tuple[jax.Array, jax.Array], grad: jax.Array) -> tuple[jax.Array, jax.Array]:
+    of_x, of_weight_IO = _backward(saved, grad)
+    return of_x, of_weight_IO.T
+
+
+_to_rows.defvjp(_to_rows_forward, _to_rows_backward)
 
 
 def _dot(x: jax.Array, y: jax.Array, axis: int) -> jax.Array:
@@ -118,3 +136,16 @@ def total(x: jax.Array) -> jax.Array:
     if on_mesh():
         return jnp.sum(x, axis=0)
     return (jnp.ones((1, x.shape[0]), x.dtype) @ x.reshape(x.shape[0], -1)).reshape(x.shape[1:])
+
+
+def row_sum(x: jax.Array) -> jax.Array:
+    """The sum over the last axis. On a CPU in an order which its length alone decides: XLA's depends on how many rows
+    there are, too, and of what is rounded to bfloat16 later the last bit counts.
+    """
+    if on_mesh() or jax.default_backend() != "cpu":
+        return jnp.sum(x, -1)
+    while (n := x.shape[-1]) > 1:
+        if n % 2:
+            x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, 1)])
+        x = x[..., : (n + 1) // 2] + x[..., (n + 1) // 2 :]
+    return x[..., 0]

@@ -19,10 +19,11 @@ from openlamda.model import adapters
 from openlamda.model.attention import attend_rows
 from openlamda.model.config import Activation, ModelConfig
 from openlamda.model.params import Params
-from openlamda.model.products import from_heads, linear, narrow, to_heads, to_vocabulary
+from openlamda.model.products import from_heads, linear, narrow, row_sum, to_heads, to_vocabulary
 from openlamda.model.quantized import SCALE, activation_dtype
 from openlamda.model.sharding import gathered, on_mesh, place, spec, take
 
+FEW_ROWS = 256  # are drawn in one step, or fewer
 UNROLLED = 8  # up to so many layers are compiled one by one: a scan that saves activations costs a CPU half its time
 LAYER_WEIGHTS = ("norm_attention", "query", "key", "value", "out", "norm_ff", "gate", "up", "down")
 
@@ -72,7 +73,10 @@ def embedded(params: Params, tokens: ArrayLike, *axes: str | None) -> jax.Array:
 def rms_norm(x_BTD: jax.Array, scale_D: jax.Array) -> jax.Array:
     """x scaled to a mean square of 1 over D, in float32; no mean is taken away."""
     x32 = x_BTD.astype(jnp.float32)
-    normed = x32 * jax.lax.rsqrt(jnp.mean(x32 * x32, -1, keepdims=True) + 1e-6)
+    square = x32 * x32
+    drawn = math.prod(x_BTD.shape[:-1]) <= FEW_ROWS  # then each row's bits are the same in any company
+    mean = row_sum(square)[..., None] / x32.shape[-1] if drawn else jnp.mean(square, -1, keepdims=True)
+    normed = x32 * jax.lax.rsqrt(mean + 1e-6)
     return (normed * scale_D).astype(x_BTD.dtype)
 
 

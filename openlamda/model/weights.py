@@ -104,12 +104,20 @@ class Stored(Mapping[str, np.ndarray]):
 def stored(directory: Path, dtype: Literal["float32", "bfloat16"] | None = None) -> Stored:
     """The weights of a model directory as a model computes with them, not yet read.
 
-    int8 weights stay int8, with float32 scales; all others become `dtype`, and the model computes in that. None:
-    float32 on a CPU, which multiplies that faster, elsewhere what is stored.
+    int8 weights stay int8, with float32 scales; all others become `dtype`, and the model computes in that. None: what
+    is stored, but float32 on a CPU that multiplies that faster than bfloat16, as all do that have no AMX.
     """
-    if dtype is None and jax.default_backend() == "cpu":
+    if dtype is None and jax.default_backend() == "cpu" and not multiplies_bfloat16():
         dtype = "float32"
     return Stored(directory, dtype or compute_dtype(Stored(directory).kinds))
+
+
+def multiplies_bfloat16(cpu: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether this host's CPU has instructions for products of bfloat16 matrices."""
+    try:
+        return "amx_bf16" in cpu.read_text().split()
+    except OSError:  # no Linux
+        return False
 
 
 def read(directory: Path) -> tuple[dict[str, np.ndarray], ModelConfig]:

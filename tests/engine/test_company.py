@@ -13,7 +13,9 @@ import pytest
 from openlamda.engine import lanes
 from openlamda.engine.base import Cancelled, Limits, Sampling, rate_by_score
 from openlamda.engine.local import LocalModel
+from openlamda.loading import SHIPPED
 from openlamda.model import params as weights
+from openlamda.model import weights as weights_on_disk
 from openlamda.model.config import ModelConfig
 
 TINY = ModelConfig(num_layers=2, d_model=16, num_heads=2, d_head=16, d_ff=64, vocab_size=50)
@@ -68,6 +70,22 @@ def idle_stages(model):
 def assert_same(candidates, expected):
     assert [(one.tokens, one.finished) for one in candidates] == [(one.tokens, one.finished) for one in expected]
     np.testing.assert_allclose([one.logprob for one in candidates], [one.logprob for one in expected], atol=1e-3)
+
+
+def test_with_the_model_that_ships_candidates_are_the_same_to_the_last_bit_in_bfloat16():
+    if not weights_on_disk.multiplies_bfloat16():
+        pytest.skip("a CPU that makes float32 of bfloat16 factors adds their products up in another order")
+    params, config = weights_on_disk.load(SHIPPED, "bfloat16")
+    alone, together = LocalModel(params, config, groups=1, lanes=1), LocalModel(params, config, groups=4, lanes=2)
+    asked = [(tuple(some(seed, 20)), seed) for seed in range(8)]
+    sampling = Sampling(max_tokens=31)
+    expected = {request: alone.sample(request[0], 16, sampling, request[1]) for request in asked}
+    for n in (1, 4, 16):
+        assert together.sample(asked[0][0], n, sampling, asked[0][1]) == expected[asked[0]][:n]
+    with ThreadPoolExecutor(16) as pool:
+        found = pool.map(lambda request: together.sample(request[0], 16, sampling, request[1]), asked * 3)
+    for request, candidates in zip(asked * 3, found, strict=True):
+        assert candidates == expected[request]
 
 
 @pytest.mark.parametrize("company", COMPANIES)
@@ -197,7 +215,7 @@ def test_memory_is_bounded():
         replies = [candidate.tokens for candidate in model.sample(prefix, n, sampling, seed)]
         model.rate(prefix, replies[:4], QUESTIONS, 2, 3)
     assert len(model._prefixes) <= model._prefixes.most <= most // 3 // (16 * 512)  # a token has 512 bytes
-    caches = [cache.layers for cache, _ in model._caches._kept.values()]
+    caches = [cache.layers for (cache, _), _ in model._caches._kept.values()]
     drawn = [part.own for parts, _ in model._drawn._kept.values() for part in parts]
     for kept in (caches, drawn):
         assert most // 9 < bytes_of(kept) <= most // 3

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from openlamda.model.products import linear
+from openlamda.model.products import linear, row_sum, to_vocabulary
 from openlamda.model.quantized import activation_dtype
 
 
@@ -24,6 +24,31 @@ def test_factors_are_rounded_and_nothing_else(shape):
     np.testing.assert_allclose(of_x, low_grad @ wide.T, rtol=1e-4, atol=1e-5)
     expected = np.einsum("bti,bto->io", low_x, low_grad)
     np.testing.assert_allclose(np.asarray(of_weight, np.float64), expected, rtol=2**-8, atol=1e-5)
+
+
+def test_logits_round_factors_and_nothing_else():
+    rng = np.random.default_rng(0)
+    x, grad = rng.normal(size=(2, 9, 24)).astype(np.float32), rng.normal(size=(2, 9, 40)).astype(np.float32)
+    embed = jnp.asarray(rng.normal(size=(40, 24)), jnp.bfloat16)
+
+    y, pull = jax.vjp(to_vocabulary, jnp.asarray(x), embed)
+    of_x, of_embed = pull(jnp.asarray(grad))
+
+    low_x, low_grad, wide = (np.asarray(jnp.asarray(a, jnp.bfloat16), np.float64) for a in (x, grad, embed))
+    assert (y.dtype, of_x.dtype, of_embed.dtype) == (jnp.float32, jnp.float32, jnp.bfloat16)
+    np.testing.assert_allclose(y, low_x @ wide.T, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(of_x, low_grad @ wide, rtol=1e-4, atol=1e-5)
+    expected = np.einsum("bto,bti->oi", low_grad, low_x)
+    np.testing.assert_allclose(np.asarray(of_embed, np.float64), expected, rtol=2**-8, atol=1e-5)
+
+
+@pytest.mark.parametrize("length", [1, 16, 80, 256, 333])
+def test_a_row_has_the_same_sum_in_any_company(length):
+    x = np.random.default_rng(0).normal(size=(64, length)).astype(np.float32)
+    found = [jax.jit(row_sum)(x[:rows]) for rows in (64, 16, 4, 1)]
+    np.testing.assert_allclose(found[0], x.sum(-1, dtype=np.float64), rtol=1e-4, atol=1e-4)
+    for few in found:
+        np.testing.assert_array_equal(few, found[0][: len(few)])
 
 
 def test_activations_are_float32_on_a_cpu_alone(monkeypatch):

@@ -130,17 +130,31 @@ def test_what_is_saved_is_what_is_loaded(tmp_path, dtype):
     for name, array in stored.items():
         assert array.dtype == expected[name].dtype, name
         np.testing.assert_array_equal(array, expected[name])
-    loaded, _ = weights.load(tmp_path)
+    loaded, _ = weights.load(tmp_path, "float32")
     for name, array in loaded.items():
         assert array.dtype == ("int8" if stored[name].dtype == np.int8 else "float32"), name
         np.testing.assert_array_equal(array, stored[name])
 
 
-def test_on_a_cpu_floats_become_float32_elsewhere_they_are_as_stored(tmp_path, monkeypatch):
+def test_on_a_cpu_without_products_of_bfloat16_floats_become_float32_elsewhere_they_are_as_stored(
+    tmp_path, monkeypatch
+):
     weights.save(tmp_path, init(TINY, jax.random.key(1)), TINY, b"")
-    assert {array.dtype.name for array in weights.load(tmp_path)[0].values()} == {"float32"}
+    for has_instructions, dtype in ((False, "float32"), (True, "bfloat16")):
+        monkeypatch.setattr(weights, "multiplies_bfloat16", lambda has=has_instructions: has)
+        assert {array.dtype.name for array in weights.load(tmp_path)[0].values()} == {dtype}
+    assert {array.dtype.name for array in weights.load(tmp_path, "float32")[0].values()} == {"float32"}
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert {array.dtype.name for array in weights.load(tmp_path)[0].values()} == {"bfloat16"}
+
+
+def test_whether_a_cpu_multiplies_bfloat16_stands_among_its_flags(tmp_path):
+    cpu = tmp_path / "cpuinfo"
+    assert not weights.multiplies_bfloat16(cpu)
+    cpu.write_text("processor\t: 0\nflags\t\t: fpu avx512_bf16 amx_tile\n")
+    assert not weights.multiplies_bfloat16(cpu)
+    cpu.write_text("processor\t: 0\nflags\t\t: fpu amx_bf16 amx_tile\n")
+    assert weights.multiplies_bfloat16(cpu)
 
 
 def test_int8_is_saved_as_floats_again(tmp_path, rounded):
