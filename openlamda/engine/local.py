@@ -50,12 +50,12 @@ NO_LIMITS = Limits()
 
 
 def usual_lanes(mesh: Mesh | None = None) -> tuple[int, int]:
-    """How many groups are drawn in one step, and how many computations are under way: on a CPU four, and the number of
+    """How many groups are drawn in one step, and how many computations are under way: on a CPU one, and the number of
     cores; elsewhere 16 and two. One, where it is split over devices.
     """
     on_cpu = jax.default_backend() == "cpu"
     at_once = cores() if on_cpu else 2
-    return 4 if on_cpu else 16, 1 if mesh else at_once
+    return 1 if on_cpu else 16, 1 if mesh else at_once
 
 
 def compiled_folder() -> Path | None:
