@@ -60,11 +60,13 @@ def complete(
     return choices, sum(len(said) + (stop is not None) for said, _, stop in drawn)
 
 
-def _stop(model: LanguageModel, prefix: Tokens, said: Tokens, logprob: float, sampling: Sampling) -> int:
-    """The stop token that ended a candidate: an engine tells only that there was one, and the logprob of all."""
+def _stop(model: LanguageModel, prefix: Tokens, said: Tokens, logprob: float, sampling: Sampling) -> int | None:
+    """The stop token that ended a candidate: an engine tells only that there was one, and the logprob of all. None where
+    none was asked for: there are servers behind `RemoteLanguageModel` that end at EOS all the same.
+    """
     ends = sampling.stop
-    if len(ends) == 1:
-        return ends[0]
+    if len(ends) < 2:
+        return ends[0] if ends else None
     body = sum(model.score(prefix, [said])[0]) if said else 0.0
     scored = model.score((*prefix, *said), [(end,) for end in ends])
     return min(zip(ends, scored, strict=True), key=lambda pair: abs(body + pair[1][0] - logprob))[0]

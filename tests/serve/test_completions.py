@@ -7,6 +7,7 @@ from starlette.testclient import TestClient
 
 from openlamda.engine.base import Checked, Limits, Sampling
 from openlamda.engine.remote import RemoteLanguageModel
+from openlamda.engine.scripted import ScriptedModel
 from openlamda.loading import load
 from openlamda.model.weights import multiplies_bfloat16
 from openlamda.serve.agents import Agents
@@ -150,6 +151,14 @@ def test_an_engine_that_cannot_tell_the_likeliest_names_none(nano):
     wanted = Wanted(sampling=Sampling(), max_tokens=0, echo=True, logprobs=1)
     (choice,), _ = complete_by(Checked(nano.model, Limits()), nano.tokenizer, prompt, wanted)
     assert choice.logprobs and choice.logprobs.top_logprobs is None and all(choice.logprobs.token_logprobs)
+
+
+def test_an_engine_may_end_where_no_stop_was_asked_for(nano):
+    said = tuple(nano.tokenizer.encode("tea is hot"))
+    model = ScriptedModel(lambda prefix, n: [said])
+    prompt = prompt_of(nano.tokenizer, TEXT)
+    (choice,), count = complete_by(model, nano.tokenizer, prompt, Wanted(sampling=Sampling(stop=()), max_tokens=40))
+    assert (choice.finish_reason, choice.text.strip(), count) == ("stop", "tea is hot", len(said))
 
 
 def test_our_own_remote_engine_is_served(app, nano):
