@@ -61,8 +61,9 @@ def complete(
 
 
 def _stop(model: LanguageModel, prefix: Tokens, said: Tokens, logprob: float, sampling: Sampling) -> int | None:
-    """The stop token that ended a candidate: an engine tells only that there was one, and the logprob of all. None where
-    none was asked for: there are servers behind `RemoteLanguageModel` that end at EOS all the same.
+    """The stop token that ended a candidate: an engine tells only that there was one, and the logprob of all.
+
+    None where none was asked for: there are servers behind `RemoteLanguageModel` that end at EOS all the same.
     """
     ends = sampling.stop
     if len(ends) < 2:
