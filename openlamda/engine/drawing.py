@@ -108,22 +108,19 @@ def join(groups: Group, lane: Lane, place: jax.Array, group: Group, last: jax.Ar
 
 
 @jax.jit
-def fewer(groups: Group, lane: Lane, kept_G: jax.Array, kept_GP: jax.Array) -> tuple[Group, Lane]:
-    """Those groups that kept_G names, with those of their candidates that kept_GP names."""
-
-    def candidates(one_GP: jax.Array) -> jax.Array:
-        return one_GP[kept_G[:, None], kept_GP]
-
-    key_GP, rules = candidates(groups.key_P), jax.tree.map(candidates, groups.rules)
-    groups = jax.tree.map(lambda x: x[kept_G], groups._replace(key_P=(), rules=()))
-    own_kept = jax.vmap(lambda one_HPTK, kept_P: one_HPTK[:, kept_P])
-    said = ("drawing_GP", "last_GP", "tokens_GPT", "count_GP", "logprob_GP", "stopped_GP")
-    lane = lane._replace(
-        start_G=lane.start_G[kept_G],
-        own=jax.tree.map(lambda x: own_kept(x[kept_G], kept_GP), lane.own),
-        **{name: candidates(getattr(lane, name)) for name in said},
+def fewer(groups: Group, lane: Lane, kept_P: jax.Array) -> tuple[Group, Lane]:
+    """The same groups with those of their candidates that kept_P names, and no others."""
+    groups = groups._replace(
+        key_P=groups.key_P[:, kept_P], rules=jax.tree.map(lambda rows: rows[:, kept_P], groups.rules)
     )
-    return groups._replace(key_P=key_GP, rules=rules), lane
+    lane = lane._replace(
+        own=jax.tree.map(lambda x: x[:, :, kept_P], lane.own),
+        **{
+            name: getattr(lane, name)[:, kept_P]
+            for name in ("drawing_GP", "last_GP", "tokens_GPT", "count_GP", "logprob_GP", "stopped_GP")
+        },
+    )
+    return groups, lane
 
 
 @partial(jax.jit, static_argnames="size")

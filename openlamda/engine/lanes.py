@@ -1,17 +1,14 @@
 """Lanes of the local engine: which groups of candidates are drawn together, and what comes of them.
 
-On a CPU each core runs a lane, of one group, or of several where many wait; a step takes as long as it has rows, so a
-lane narrows to the candidates that are left. Elsewhere a step reads all weights from memory whoever is drawn, so groups
-share a lane.
+On a CPU a group has a lane of its own, and each core runs one: a step of a few candidates is too small to be shared by
+cores. Elsewhere a step reads all weights from memory whoever is drawn, so groups share a lane.
 """
 
 from collections import deque
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-import jax
 import numpy as np
 
 from openlamda.engine import drawing, scheduler
@@ -24,8 +21,7 @@ from openlamda.engine.sampling import Rules
 from openlamda.engine.scheduler import Work
 from openlamda.model.config import ModelConfig
 
-CANDIDATES = (4, 8, 16)  # of a group; it becomes one of 4 when so few are left
-GROUPS = (1, 2, 4)  # of a lane whose groups have become so small
+CANDIDATES = (4, 8, 16)  # of a group; a group alone becomes one of 4 when so few are left
 STEPS_KEPT = (16, 80, 320, 1280)
 KEPT = 6  # lanes that are not in use
 
@@ -47,9 +43,9 @@ class Draw:
         P, T = padded_size(self.n, CANDIDATES), padded_size(self.sampling.max_tokens + 1, STEPS_KEPT)
         return P, self.cache.size, T
 
-    def lane(self, lanes: "Lanes", places: int) -> "Lane":
-        """A lane for so many of its like."""
-        return Lane(lanes, self.shape, places)
+    def lane(self, lanes: "Lanes") -> "Lane":
+        """A lane for it and its like."""
+        return Lane(lanes, self.shape)
 
 
 class Drawn(NamedTuple):
@@ -74,11 +70,10 @@ class AnyLane(scheduler.Lane, Protocol):
     """A lane of draws, or of searches (search_lane.py): works of one shape."""
 
     shape: tuple[int | str, ...]
-    places: int
 
 
 class Lanes:
-    """The lanes of one model that are not in use. `groups`: how many groups share a lane, at most."""
+    """The lanes of one model that are not in use. `groups`: how many groups share a lane."""
 
     def __init__(
         self,
@@ -90,20 +85,16 @@ class Lanes:
         kept: int = KEPT,
     ):
         self.weights, self.config, self.dtype, self.groups, self.turns = weights, config, dtype, groups, turns
-        self.narrows = jax.default_backend() == "cpu"
         self._idle: deque[AnyLane] = deque(maxlen=kept)
 
-    def take(self, work: Work, waiting: Sequence[Work]) -> AnyLane:
-        """An empty lane that fits the work, and of those that wait as many as can be drawn with it."""
-        shape = work.request.shape
-        alike = 1 + sum(other.request.shape == shape for other in waiting)
-        places = 1 if isinstance(shape[0], str) or (self.narrows and 2 * alike <= self.groups) else self.groups
+    def take(self, work: Work) -> AnyLane:
+        """An empty lane that fits the work."""
         for lane in list(self._idle):
-            if (lane.shape, lane.places) == (shape, places):
+            if lane.shape == work.request.shape:
                 with suppress(ValueError):  # another thread may have taken it
                     self._idle.remove(lane)
                     return lane
-        return work.request.lane(self, places)
+        return work.request.lane(self)
 
     def give_back(self, lane: AnyLane) -> None:
         """Keep a lane for the next group of its shape, in place of the one that was given back first."""
@@ -113,17 +104,16 @@ class Lanes:
 class Lane:
     """Groups of P candidates, prefixes of S tokens, T steps kept."""
 
-    def __init__(self, lanes: Lanes, shape: tuple[int, int, int], places: int):
+    def __init__(self, lanes: Lanes, shape: tuple[int, int, int]):
         self.shape: tuple[int | str, ...] = shape
-        self.places = places
         self._all = lanes
         self._P, _, self._T = shape
-        self._works: list[Work | None] = [None] * places
-        self._stages: list[_Stage] = []  # the whole lane, then those candidates that are left, fewer and fewer
+        self._works: list[Work | None] = [None] * lanes.groups
+        self._stages: list[_Stage] = []  # the whole lane, and of a group alone those that are left, fewer and fewer
 
     def fits(self, work: Work) -> bool:
         """Whether there is room for a work."""
-        return None in self._works and len(self._stages) < 2 and self.shape == work.request.shape
+        return None in self._works and self.shape == work.request.shape
 
     def join(self, work: Work) -> None:
         """Draw the candidates of a work, from the next step on."""
@@ -133,11 +123,10 @@ class Lane:
         vocab_size = self._all.config.vocab_size
         group = group_of(draw.cache, draw.prefix, draw.sampling, draw.seed, number_P, vocab_size)
         if not self._stages:
-            G = self.places
+            G = len(self._works)
             mesh = self._all.weights.mesh
             lane = drawing.empty_lane(self._all.config, G, self._P, self._T, self._all.dtype, mesh)
-            all_GP = np.tile(np.arange(self._P), (G, 1))
-            self._stages = [_Stage(drawing.repeat(group, G), lane, {n: n for n in range(G)}, all_GP)]
+            self._stages = [_Stage(drawing.repeat(group, G), lane)]
         (stage,) = self._stages
         last, wanted = np.int32(draw.prefix[-1]), np.int32(draw.n)
         stage.groups, stage.lane = drawing.join(stage.groups, stage.lane, np.int32(place), group, last, wanted)
@@ -148,67 +137,52 @@ class Lane:
         stage = self._stages[-1]
         samplings = [work.request.sampling for work in self._works if work is not None]
         blocking = any(sampling.block_ngram or sampling.context_block_ngram for sampling in samplings)
-        P = stage.lane.last_GP.shape[1]
-        few = np.int32(max((size for size in CANDIDATES if size < P), default=0) if self._all.narrows else 0)
+        smaller = [size for size in CANDIDATES if size < stage.lane.last_GP.shape[1]] if len(self._works) == 1 else []
+        few = np.int32(max(smaller, default=0))  # a group alone goes on in a smaller lane as soon as one holds it
+        options = {"config": self._all.config, "blocking": blocking}
         with self._all.turns:
-            stage.lane = drawing.advance(
-                self._all.weights, stage.groups, stage.lane, few, config=self._all.config, blocking=blocking
-            )
+            stage.lane = drawing.advance(self._all.weights, stage.groups, stage.lane, few, **options)
             drawing_GP = np.asarray(stage.lane.drawing_GP)
         ended = []
-        for place, n in stage.at.items():
-            work = self._works[place]
-            if work is not None and not drawing_GP[n].any():
+        for place, work in enumerate(self._works):
+            if work is not None and not drawing_GP[place].any():
                 ended.append((work, self._result(place, work.request)))
-                self._works[place] = None
-        self._narrow(drawing_GP)
+                self._leave(place)
+        if not ended and len(self._works) == 1:
+            self._narrow(stage, drawing_GP[0])
         return ended
 
     def drop(self, work: Work) -> None:
         """Forget a work."""
-        place, stage = self._works.index(work), self._stages[-1]
-        drawing_GP = stage.lane.drawing_GP.at[stage.at[place]].set(False)
-        stage.lane = stage.lane._replace(drawing_GP=drawing_GP)
-        self._works[place] = None
-        self._narrow(np.asarray(drawing_GP))
+        place = self._works.index(work)
+        self._leave(place)
+        (stage,) = self._stages
+        stage.lane = stage.lane._replace(drawing_GP=stage.lane.drawing_GP.at[place].set(False))
 
-    def _narrow(self, drawing_GP: np.ndarray) -> None:
-        """Go on with those that are left, where a smaller lane holds them: fewer candidates of each group, and where
-        these are the fewest, fewer groups. Nobody joins that one.
-        """
-        stage, (G, P) = self._stages[-1], drawing_GP.shape
-        if not self._all.narrows:
-            return
-        if not any(self._works):
-            del self._stages[1:]
-            whole = self._stages[0]
-            nobody_GP = np.zeros((self.places, self._P), bool)
-            whole.lane = whole.lane._replace(step=np.zeros((), np.int32), drawing_GP=nobody_GP)
-        else:
-            size = min(P, padded_size(int(drawing_GP.sum(1).max()), CANDIDATES))
-            places = [place for place in stage.at if self._works[place] is not None]
-            count = min(G, padded_size(len(places), GROUPS)) if size == CANDIDATES[0] else G
-            if (count, size) != (G, P):
-                first = [stage.at[place] for place in places]
-                kept_G = np.array([*first, *set(range(G)).difference(first)], np.int32)[:count]
-                kept_GP = np.argsort(~drawing_GP[kept_G], axis=1, kind="stable")[:, :size].astype(np.int32)
-                groups, lane = drawing.fewer(stage.groups, stage.lane, kept_G, kept_GP)
-                self._stages.append(_Stage(groups, lane, {place: n for n, place in enumerate(places)}, kept_GP))
+    def _leave(self, place: int) -> None:
+        self._works[place] = None
+        del self._stages[1:]
+
+    def _narrow(self, stage: "_Stage", drawing_P: np.ndarray) -> None:
+        """Go on with those that are left, where a smaller lane holds them."""
+        size = padded_size(int(drawing_P.sum()), CANDIDATES)
+        if size < len(drawing_P):
+            kept_P = np.argsort(~drawing_P, kind="stable")[:size].astype(np.int32)
+            groups, lane = drawing.fewer(stage.groups, stage.lane, kept_P)
+            self._stages.append(_Stage(groups, lane, kept_P))
 
     def _result(self, place: int, draw: Draw) -> Drawn:
-        *before, last = [(stage, stage.at[place]) for stage in self._stages]
-        said = _said(last[0].lane, last[1])
-        kept = [stage.kept_GP[n] for stage, n in (*before, last)[1:]]
-        for (stage, n), kept_P in zip(before[::-1], kept[::-1], strict=True):
-            whole = _said(stage.lane, n)
+        said = _said(self._stages[-1].lane, place)
+        for before, stage in zip(self._stages[-2::-1], self._stages[:0:-1], strict=True):
+            whole = _said(before.lane, place)
             for all_P, few_P in zip(whole, said, strict=True):
-                all_P[kept_P] = few_P
+                all_P[stage.kept_P] = few_P
             said = whole
         tokens, count, logprob, stopped = said
         size = padded_size(1 + int(count[: draw.n].max()), (32, self._T))
-        own = drawing.leave(last[0].lane, np.int32(last[1]), size=size)
-        for (stage, n), kept_P in zip(before[::-1], kept[::-1], strict=True):
-            own = drawing.put_back(drawing.leave(stage.lane, np.int32(n), size=size), own, kept_P)
+        own = drawing.leave(self._stages[-1].lane, np.int32(place), size=size)
+        for before, stage in zip(self._stages[-2::-1], self._stages[:0:-1], strict=True):
+            own = drawing.put_back(drawing.leave(before.lane, np.int32(place), size=size), own, stage.kept_P)
         candidates = [
             Candidate(tuple(tokens[i, : count[i]].tolist()), float(logprob[i]), bool(stopped[i])) for i in range(draw.n)
         ]
@@ -217,14 +191,11 @@ class Lane:
 
 @dataclass
 class _Stage:
-    """Candidates that are drawn together. `at`: which group is that of a place of the lane; `kept_GP`: which ones of
-    its candidates in the stage before these are.
-    """
+    """Candidates that are drawn together, and of a later stage their places in the one before."""
 
     groups: Group
     lane: drawing.Lane
-    at: dict[int, int]
-    kept_GP: np.ndarray
+    kept_P: np.ndarray | None = None
 
 
 def _said(lane: drawing.Lane, place: int) -> tuple[np.ndarray, ...]:

@@ -55,18 +55,12 @@ class Lane(Protocol):
 class Scheduler:
     """Runs works, first come, first served, in at most `lanes` lanes at a time, each in a thread of its own.
 
-    `take`: an empty lane for a work, given those that wait, since it may let some of them join at once; `give_back`:
-    what is done with it when it is empty again. `most_waiting`: how many works may wait. A thread lives only while
-    there is work for it.
+    `take`: an empty lane for a work; `give_back`: what is done with it when it is empty again. `most_waiting`: how many
+    works may wait. A thread lives only while there is work for it.
     """
 
     def __init__(
-        self,
-        take: Callable[[Work, Sequence[Work]], Lane],
-        give_back: Callable[[Any], None],
-        *,
-        lanes: int,
-        most_waiting: int,
+        self, take: Callable[[Work], Lane], give_back: Callable[[Any], None], *, lanes: int, most_waiting: int
     ):
         self._take, self._give_back = take, give_back
         self._most_lanes, self._most_waiting = lanes, most_waiting
@@ -128,28 +122,19 @@ class Scheduler:
                     return
             self._run_lane(work)
 
-    def _next(self, wanted: Callable[[Work], bool], anywhere: bool = False) -> Work | None:
-        """The first that waits, if the lane wants it, or the first that it wants; all that are not wanted any more are
-        told so.
-        """
+    def _next(self, wanted: Callable[[Work], bool]) -> Work | None:
+        """The first that waits, if the lane wants it; all that are not wanted any more are told so."""
         for work in list(self._waiting):
             if (error := work.over()) is not None:
                 self._waiting.remove(work)
                 work.future.set_exception(error)
-        for work in list(self._waiting) if anywhere else list(self._waiting)[:1]:
-            if wanted(work):
-                self._waiting.remove(work)
-                return work
-        return None
+        return self._waiting.popleft() if self._waiting and wanted(self._waiting[0]) else None
 
     def _run_lane(self, work: Work) -> None:
         works, sound = [work], True
         try:
-            with self._lock:
-                waiting = list(self._waiting)
-            lane = self._take(work, waiting)
+            lane = self._take(work)
             lane.join(work)
-            sound = self._join_more(lane, works, anywhere=True)
             while works:
                 for ended, result in lane.step():
                     works.remove(ended)
@@ -160,25 +145,19 @@ class Scheduler:
                         works.remove(unwanted)
                         unwanted.future.set_exception(error)
                         lane.drop(unwanted)
-                sound = sound and self._join_more(lane, works)
+                while sound:
+                    with self._lock:
+                        more = self._next(lane.fits)
+                    if more is None:
+                        break
+                    try:
+                        lane.join(more)
+                        works.append(more)
+                    except Exception as error:  # its own; if it broke the lane, the next step tells the others
+                        more.future.set_exception(error)
+                        sound = False
             if sound:
                 self._give_back(lane)
         except BaseException as error:  # the lane is not used again; who waits for it is told
             for work in works:
                 work.future.set_exception(error)
-
-    def _join_more(self, lane: Lane, works: list[Work], anywhere: bool = False) -> bool:
-        """Let works join that wait: those in front, or, before the first step, any that the lane wants, since who is in
-        front has no lane anyway. Whether the lane is sound.
-        """
-        while True:
-            with self._lock:
-                more = self._next(lane.fits, anywhere)
-            if more is None:
-                return True
-            try:
-                lane.join(more)
-                works.append(more)
-            except Exception as error:  # its own; if it broke the lane, the next step tells the others
-                more.future.set_exception(error)
-                return False

@@ -27,15 +27,13 @@ class Search:
         """B, S and T of the lane that it needs."""
         return "search", self.sampling.beams, self.cache.size, padded_size(self.sampling.max_tokens, STEPS_KEPT)
 
-    def lane(self, lanes: Lanes, places: int) -> "SearchLane":
-        """A lane for it and its like, one after another."""
+    def lane(self, lanes: Lanes) -> "SearchLane":
+        """A lane for it and its like."""
         return SearchLane(lanes, self.shape)
 
 
 class SearchLane:
     """A search with B beams after a prefix of S tokens, T steps kept."""
-
-    places = 1
 
     def __init__(self, lanes: Lanes, shape: tuple[str, int, int, int]):
         self.shape: tuple[int | str, ...] = shape

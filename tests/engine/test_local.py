@@ -285,7 +285,6 @@ def assert_ratings_of_drawn_are_plain(model, prefix, candidates):
 def test_a_lane_that_never_stands_still_goes_round_and_round(fresh):
     """Its keys and values lie at the step's number modulo 16: requests join at any step, and it goes on."""
     model, together = fresh(groups=2, lanes=1), threading.Barrier(2)
-    model._lanes.narrows = False  # as on other devices
     sampling = Sampling(max_tokens=15, stop=(1, 2, 3, 4, *range(30, 40)))
 
     def draw(thread):

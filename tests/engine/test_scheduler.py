@@ -37,7 +37,7 @@ class World:
     def __init__(self, places=1, free=True):
         self.places, self.held = places, 0  # how many steps are held
         self._free, self._steps, self._lock = free, threading.Semaphore(0), threading.Lock()
-        self.joined, self.first, self.dropped, self.told = [], [], [], {}
+        self.joined, self.dropped, self.told = [], [], {}
         self.threads, self.used, self.given_back = set(), [], []
 
     def scheduler(self, lanes=1, most_waiting=100):
@@ -59,7 +59,7 @@ class World:
         with self._lock:
             self.held -= 1
 
-    def take(self, work, waiting):
+    def take(self, work):
         if work.request.breaks == "take":
             raise Broken(work.request)
         self.used.append(FakeLane(self, work.request.kind))
@@ -78,8 +78,6 @@ class FakeLane:
         assert self.fits(work)
         if work.request.breaks == "join":
             raise Broken(work.request)
-        if not self.left:
-            self.world.first.append(work.request.name)
         self.left[work] = work.request.steps
         self.world.joined.append(work.request.name)
 
@@ -173,7 +171,7 @@ def test_every_work_gets_its_own_result(lanes, places, runs):
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 3), runs_of_works())
-def test_first_come_first_served_but_for_those_that_fit_a_lane_which_begins(places, runs):
+def test_first_come_first_served_whatever_fits_now(places, runs):
     world = World(places, free=False)
     scheduler = world.scheduler()
     futures, names = [ask(scheduler, Ask(-1))], [-1]
@@ -184,12 +182,7 @@ def test_first_come_first_served_but_for_those_that_fit_a_lane_which_begins(plac
         settled(scheduler, world, [-1], len(names) - 1)
     world.set_free()
     assert [result for future in futures for result in got(future)] == [f"of {name}" for name in names]
-    for name in world.first:
-        assert set(names[: names.index(name)]) <= set(world.joined[: world.joined.index(name)])
-    kinds = {request.name: request.kind for run in runs for request in run}
-    for kind in "ab":
-        of_kind = [name for name in names if kinds.get(name) == kind]
-        assert [name for name in world.joined if kinds.get(name) == kind] == of_kind
+    assert world.joined == names
 
 
 def test_no_more_lanes_at_a_time_than_allowed():
@@ -298,7 +291,7 @@ def test_after_an_error_the_other_works_of_a_run_are_not_wanted():
     world = World(places=2, free=False)
     scheduler = world.scheduler()
     future = ask(scheduler, Ask(0), Ask(1, breaks="join"), Ask(2, FOREVER), Ask(3, FOREVER))
-    settled(scheduler, world, [0], 2)
+    settled(scheduler, world, [0], 3)
     world.set_free()
     assert isinstance(outcome(future), Broken)
     until(lambda: scheduler.idle)
