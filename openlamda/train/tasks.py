@@ -11,11 +11,11 @@ from functools import partial
 from itertools import count, islice
 from pathlib import Path
 
-from openlamda.corpus import chains, public, ratings, teacher
+from openlamda.corpus import chains, public, ratings, teacher, word_problems
 from openlamda.corpus import objectives as objectives_file
 from openlamda.corpus.kept import KeptTurns
 from openlamda.corpus.made import Maker, query_of
-from openlamda.corpus.phrases import PASSAGE_REPLIES, UNSURE
+from openlamda.corpus.phrases import ARITHMETIC_REPLIES, PASSAGE_REPLIES, UNSURE
 from openlamda.corpus.rows import Answered, Document, Judged, Repeated, Researched, Talk, split
 from openlamda.errors import UserError
 from openlamda.text import objectives
@@ -31,8 +31,16 @@ JUDGES = ("unsafe", "abusive", "grounded", "supported", "sensible", "specific", 
 MADE = tuple(chains.MADE)
 OBJECTIVES = ("span_corruption", "prefix_lm")  # over documents, beside plain prediction
 OWN = ("filtered", "ratings")  # rows that a recipe names
-SAID_AGAIN = ("copy", "chat", "passage", *MADE)  # never cut at random: what was read is copied from them
-TASKS = ("document", *OBJECTIVES, "dialog", "generate", "chat", "passage", *OWN, *JUDGES, *MADE, "copy")
+SAID_AGAIN = (
+    "copy",
+    "chat",
+    "passage",
+    "word_problem",
+    *MADE,
+)  # never cut at random: they copy what was read
+TASKS = (
+    "document", *OBJECTIVES, "dialog", "generate", "chat", "passage", "word_problem", *OWN, *JUDGES, *MADE, "copy"
+)  # fmt: skip
 
 
 def fit(dialog: Dialog, grammar: Grammar, limit: int) -> Dialog:
@@ -163,6 +171,19 @@ def passage(row: Answered, grammar: Grammar, limit: int, rng: random.Random) -> 
         yield grammar.research(context, rng.choice(UNSURE), (step,), reply[0].upper() + reply[1:])
 
 
+def word_problem(
+    row: word_problems.WordProblem, grammar: Grammar, limit: int, rng: random.Random
+) -> Iterator[Sequence]:
+    """A story with other numbers each time, asked of the calculator in signs; now and then the draft alone."""
+    question, expression, result = word_problems.redrawn(row, rng)
+    reply = rng.choice(ARITHMETIC_REPLIES).format(q=expression, v=result)
+    context = Dialog((Turn("user", question),))
+    draft = rng.choice(UNSURE) if rng.random() < 0.6 else f"I think it is {rng.randrange(1000)}."
+    yield grammar.research(context, draft, (Step(expression, result),), reply)
+    if rng.random() < 0.2:
+        yield grammar.generate(context, "Let me work that out.")
+
+
 def copy(row: Repeated, grammar: Grammar, limit: int, rng: random.Random) -> Iterator[Sequence]:
     """A text said again and again; the first time is only read. Copying grows out of this sooner than out of prose."""
     once = grammar.document(row.text)
@@ -182,6 +203,7 @@ _MAKERS: dict[str, Callable[..., Iterator[Sequence]]] = {
     **dict.fromkeys(("ratings", *JUDGES), judge),
     **dict.fromkeys(MADE, research),
     "passage": passage,
+    "word_problem": word_problem,
     "copy": copy,
 }
 _READERS: dict[str, Callable[[Path], Iterable]] = {
@@ -190,6 +212,7 @@ _READERS: dict[str, Callable[[Path], Iterable]] = {
     "generate": public.dialogs,
     "chat": public.dialogs,
     "passage": public.passages,
+    "word_problem": word_problems.read,
     **{name: getattr(public, name) for name in JUDGES},
 }
 
