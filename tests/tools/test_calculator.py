@@ -42,6 +42,9 @@ calculator = Calculator()
         ("what’s 5+3?", "8"),
         ("pi*2", "6.28318530718"),
         ("round(2.5)+0", "3"),
+        ("by how much is 84 larger than 7", "77"),
+        ("how much is 84 greater than 7", "77"),
+        ("what number is 84 larger than 7", "91"),
     ],
 )
 def test_calculations(query, value):
