@@ -14,11 +14,16 @@ from openlamda.errors import UserError
 from openlamda.text.grammar import Sequence
 from openlamda.text.tokenizer import Symbol, Tokenizer
 from openlamda.train.recipe import Recipe
-from openlamda.train.tasks import rated_rows, sources
+from openlamda.train.sources import rated_rows, sources
 
 
 def show(
-    recipe: Path, *overrides: str, examples: int = 2, sample: int = 200, against: list[Path] | None = None
+    recipe: Path,
+    *overrides: str,
+    stage: str = "",
+    examples: int = 2,
+    sample: int = 200,
+    against: list[Path] | None = None,
 ) -> None:
     """Print training sequences of every task of a recipe; what is learned is bright, what is only read is dim.
 
@@ -28,6 +33,8 @@ def show(
         A TOML file (see recipes/).
     overrides
         Settings changed, as key=value (data=DIR).
+    stage
+        Of a recipe of several stages, the one to show.
     examples
         So many sequences of each task.
     sample
@@ -37,7 +44,7 @@ def show(
     """
     from openlamda.loading import SHIPPED, training_names
 
-    settings = config.load(Recipe, recipe, overrides)
+    settings = _settings(recipe, overrides, stage)
     path = Path(settings.tokenizer) if settings.tokenizer else SHIPPED / "tokenizer.model"
     if not 0 <= examples <= sample or sample < 1:
         raise UserError(f"examples {examples}, sample {sample}: expected 0 <= examples <= sample, and one or more")
@@ -67,6 +74,24 @@ def show(
         )
         for sequence in seen[:examples]:
             console.print(render(sequence, tokenizer))
+
+
+def _settings(recipe: Path, overrides: tuple[str, ...], stage: str) -> Recipe:
+    """A recipe of one stage, or one stage of several. Raises UserError for one that has no mixture."""
+    from openlamda import stages
+
+    if "stage" in config.read(recipe):
+        found = {each.name: each.work for each in stages.read(recipe, overrides, Path("runs") / recipe.stem)}
+        mixed = [name for name, work in found.items() if isinstance(work, Recipe) and work.mixture]
+        if stage not in mixed:
+            raise UserError(f"{recipe}: --stage {stage!r}, expected one with a mixture: {', '.join(mixed)}")
+        settings = found[stage]
+        assert isinstance(settings, Recipe)
+    else:
+        settings = config.load(Recipe, recipe, overrides)
+        if stage or not settings.mixture:
+            raise UserError(f"{recipe}: expected {'no --stage' if stage else 'a mixture'}: it has one stage")
+    return settings
 
 
 def _texts(row: dict) -> list[str]:

@@ -138,7 +138,7 @@ def serve(
 
 def _give_back_memory() -> None:
     """Left to itself, glibc gives each thread a heap of its own and keeps in them what was freed, in ever smaller
-    pieces: 1.8 GiB after four minutes under load, where 0.85 GiB are enough.
+    pieces: 1.8 GiB after four minutes under load, where half of that is enough.
     """
     if platform.libc_ver()[0] == "glibc":
         glibc = ctypes.CDLL(None)

@@ -47,12 +47,13 @@ def read(folder: Path) -> Iterator[WordProblem]:
 def _whole(steps: list[dict[str, Any]]) -> str:
     """The last of the steps, each result that it uses replaced by the step which gave it; "" if one cannot be read."""
     known: dict[Fraction, ast.expr] = {}
-    whole: ast.expr | None = None
+    whole = ""
     try:
         for step in steps:
-            whole = _Replace(known).visit(ast.parse(_plain(step["expr"]), mode="eval").body)
-            known[Fraction(_plain(step["result"]))] = whole
-        return ast.unparse(whole) if whole else ""
+            found: ast.expr = _Replace(known).visit(ast.parse(_plain(step["expr"]), mode="eval").body)
+            known[Fraction(_plain(step["result"]))] = found
+            whole = ast.unparse(found)
+        return whole
     except (SyntaxError, ValueError):
         return ""
 

@@ -1,6 +1,6 @@
 """Sequences packed into rows of a batch: first fit, with a segment number for each, so that none sees another.
 
-Takes the mixed stream of tasks.py, gives `Batch`es; knows nothing of what the sequences mean.
+Takes the mixed stream of sources.py, gives `Batch`es; knows nothing of what the sequences mean.
 """
 
 from collections.abc import Iterator

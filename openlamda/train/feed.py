@@ -13,7 +13,7 @@ from openlamda.text.tokenizer import Tokenizer
 from openlamda.train.batches import pack
 from openlamda.train.loss import Batch
 from openlamda.train.recipe import Recipe
-from openlamda.train.tasks import Beliefs, check_taught, mixed, rated_rows, sources
+from openlamda.train.sources import Beliefs, check_taught, mixed, rated_rows, sources
 from openlamda.train.workers import in_turns
 
 STREAMS = 1009  # between the seeds of two streams of one run; the seed after a run's own is of its validation

@@ -35,8 +35,8 @@ from openlamda.train.log import Log
 from openlamda.train.loss import Batch, few
 from openlamda.train.plan import flops_per_token
 from openlamda.train.recipe import Recipe
+from openlamda.train.sources import kept_to_choose_by
 from openlamda.train.step import eval_step, fresh, said_right, train_step
-from openlamda.train.tasks import kept_to_choose_by
 
 Report = Callable[[dict[str, float]], None]
 

@@ -23,8 +23,8 @@ def svamp(name, question, steps, final):
 
 def folder_of(tmp_path, rows):
     for name, some in (("tools_svamp", rows), ("tools_gsm8k", [])):
-        with lzma.open(tmp_path / f"{name}.jsonl.xz", "wt") as file:
-            file.writelines(json.dumps(row) + "\n" for row in some)
+        lines = "".join(json.dumps(row) + "\n" for row in some)
+        (tmp_path / f"{name}.jsonl.xz").write_bytes(lzma.compress(lines.encode()))
     return tmp_path
 
 

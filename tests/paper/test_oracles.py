@@ -12,7 +12,7 @@ from openlamda.evaluate import mtb
 from openlamda.text.dialog import Dialog, Turn
 from openlamda.text.grammar import Grammar
 from openlamda.text.tokenizer import Symbol
-from openlamda.train.tasks import check_shares
+from openlamda.train.sources import check_shares
 
 MIX = {"forums": 0.5, "c4": 0.125, "code": 0.125, "wikipedia": 0.125, "web": 0.0625, "other languages": 0.0625}
 

@@ -12,8 +12,8 @@ from openlamda.corpus.rows import Document
 from openlamda.errors import UserError
 from openlamda.text.objectives import prefix_lm, span_corruption, spans_of
 from openlamda.text.tokenizer import Symbol, train
-from openlamda.train import tasks
-from openlamda.train.tasks import corruptible, sources
+from openlamda.train.sources import READERS, sources
+from openlamda.train.tasks import corruptible
 
 SENTINELS = range(1000, 1100)
 WORDS = "the river mountain is high long how who wrote book city blue tea likes lower lowest newer newest".split()
@@ -137,8 +137,8 @@ def documents(monkeypatch) -> list[Document]:
     rng = random.Random(1)
     rows = [Document(f"d{n}", " ".join(rng.choices(WORDS, k=rng.choice((1, 5, 300))))) for n in range(40)]
     for task in ("document", "span_corruption", "prefix_lm"):
-        monkeypatch.setitem(tasks._READERS, task, lambda folder: rows)
-    monkeypatch.setattr(tasks, "common_words", lambda folder: WORDS)
+        monkeypatch.setitem(READERS, task, lambda folder: rows)
+    monkeypatch.setattr("openlamda.train.sources.common_words", lambda folder: WORDS)
     return rows
 
 

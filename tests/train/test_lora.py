@@ -18,8 +18,8 @@ from openlamda.text.grammar import Grammar
 from openlamda.train import feed, loop
 from openlamda.train.loss import Batch
 from openlamda.train.recipe import Lora, Optimizer, Recipe
+from openlamda.train.sources import Source
 from openlamda.train.step import eval_step, fresh, train_step
-from openlamda.train.tasks import Source
 
 TINY = ModelConfig(num_layers=2, d_model=16, num_heads=2, d_head=16, d_ff=32, vocab_size=400)
 NAMES = ("query", "out", "down")

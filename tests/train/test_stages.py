@@ -19,7 +19,7 @@ from openlamda.stages import Filter
 from openlamda.text.grammar import Grammar
 from openlamda.text.tokenizer import Symbol
 from openlamda.train.recipe import Recipe, Wanted
-from openlamda.train.tasks import kept_to_choose_by, rated_rows, sources
+from openlamda.train.sources import kept_to_choose_by, rated_rows, sources
 
 PAPER = """
 start = "nano"
@@ -152,7 +152,7 @@ def write_rows(tmp_path: Path) -> Recipe:
 
 
 def test_filtered_and_rated_rows_become_sequences(tmp_path, tokenizer, monkeypatch):
-    monkeypatch.setattr("openlamda.train.tasks.common_words", lambda folder: [])
+    monkeypatch.setattr("openlamda.train.sources.common_words", lambda folder: [])
     rated = rated_rows(write_rows(tmp_path))
     made = sources({"filtered": 0.5, "ratings": 0.5}, tmp_path, tokenizer, 64, 0, [], 0, str(tmp_path), rated)
     grammar = Grammar(tokenizer.encode)
@@ -168,7 +168,7 @@ def test_filtered_and_rated_rows_become_sequences(tmp_path, tokenizer, monkeypat
 
 
 def test_tasks_without_rows_are_named(tmp_path, tokenizer, monkeypatch):
-    monkeypatch.setattr("openlamda.train.tasks.common_words", lambda folder: [])
+    monkeypatch.setattr("openlamda.train.sources.common_words", lambda folder: [])
     with pytest.raises(UserError, match=r"task 'filtered' has no rows, expected the recipe's filtered"):
         sources({"filtered": 1.0}, tmp_path, tokenizer, 64, 0, [])
 

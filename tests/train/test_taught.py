@@ -12,7 +12,8 @@ from openlamda.text.grammar import Grammar
 from openlamda.text.tokenizer import Symbol
 from openlamda.train.feed import Feed
 from openlamda.train.recipe import Recipe
-from openlamda.train.tasks import judge, sources
+from openlamda.train.sources import sources
+from openlamda.train.tasks import judge
 
 ROW = Judged("r", Dialog((Turn("user", "hi"),)), "tea", {"unsafe": False}, kind="gore", beliefs={"unsafe": 1.0})
 
@@ -44,9 +45,9 @@ def test_the_kind_is_learned_after_the_rating_and_is_not_asked_for(tokenizer):
 
 
 def test_rows_to_train_on_are_taught_and_held_back_ones_are_not(tmp_path, tokenizer, monkeypatch):
-    monkeypatch.setattr("openlamda.train.tasks.common_words", lambda folder: [])
+    monkeypatch.setattr("openlamda.train.sources.common_words", lambda folder: [])
     monkeypatch.setattr(
-        "openlamda.train.tasks.teacher.believed", lambda rows: [{"unsafe": float(row.id[1:]) / 300} for row in rows]
+        "openlamda.train.sources.teacher.believed", lambda rows: [{"unsafe": float(row.id[1:]) / 300} for row in rows]
     )
     rated = [Judged(f"r{n}", Dialog(), "tea", {"unsafe": False}) for n in range(300)]
     for held in (False, True):

@@ -31,8 +31,9 @@ from openlamda.train.batches import pack
 from openlamda.train.loss import Batch
 from openlamda.train.optimizer import adafactor
 from openlamda.train.recipe import Optimizer, Recipe
+from openlamda.train.sources import Source, mixed, sources
 from openlamda.train.step import eval_step, fresh, train_step
-from openlamda.train.tasks import Source, mixed, passage, sources
+from openlamda.train.tasks import passage
 
 TINY = ModelConfig(num_layers=1, d_model=16, num_heads=2, d_head=16, d_ff=32, vocab_size=400)
 WORDS = "stone water silver morning garden window letter summer".split()

@@ -18,7 +18,7 @@ from openlamda.text.grammar import Grammar
 from openlamda.text.tokenizer import Tokenizer
 from openlamda.train import feed, hosts, loop
 from openlamda.train.recipe import Recipe
-from openlamda.train.tasks import Source
+from openlamda.train.sources import Source
 
 TINY = ModelConfig(num_layers=2, d_model=32, num_heads=8, d_head=8, d_ff=64, vocab_size=400)
 WORDS = "stone water silver morning garden window letter summer".split()
