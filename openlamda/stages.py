@@ -13,11 +13,12 @@ from typing import Any
 
 from openlamda import config
 from openlamda.dialog import filter as filtering
-from openlamda.dialog.filter import Counts, Job
+from openlamda.dialog.filter import Counts
 from openlamda.errors import UserError
 from openlamda.loading import WINDOW, parts, training_names
 from openlamda.train.recipe import Recipe
 
+_KINDS = {str: "a text", dict: "a table"}
 FEWEST_KEPT = 0.005  # of the turns that a filter judged: a model that learns from fewer learns them by heart
 
 
@@ -65,6 +66,9 @@ def read(path: Path, overrides: Sequence[str], output: Path) -> list[Stage]:
         name, where = str(table["name"]), f"{path}: stage {table['name']}"
         settings = _merged({key: value for key, value in table.items() if key != "name"}, config.assigned(own[name]))
         directory = output / name
+        for key, kind in (("start", str), ("mixture", dict), ("filter", dict)):
+            if not isinstance(settings.get(key, shared.get(key, kind())), kind):
+                raise UserError(f"{where}: {key} = {settings.get(key, shared.get(key))!r}, expected {_KINDS[kind]}")
         if "filter" in settings:
             if trained is None or set(settings) != {"filter"}:
                 raise UserError(f"{where}: expected a trained stage before it, and nothing but [stage.filter]")
@@ -120,9 +124,7 @@ def _filter(stage: Stage, work: Filter, model: Path, tell: Callable[[dict[str, f
     engine, tokenizer, judges = parts(model)
     folder = Path(stage.data).expanduser()
     paths = [path for name in work.inputs for path in filtering.files_of([folder], [name])]
-    read = tuple((path.name, filtering.hashed(path)) for path in paths)
-    own = {name: least for name, least in judges.thresholds.items() if name != "grounded"}
-    job = Job(read, filtering.model_hash(model), own | work.thresholds, WINDOW, work.turns)
+    job = filtering.job_of(paths, model, judges, work.thresholds, WINDOW, work.turns)
 
     def report(counts: Counts) -> None:
         tell({"seen": counts.seen, "kept": counts.kept})

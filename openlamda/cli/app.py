@@ -89,3 +89,8 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has gone
         sys.exit(141)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(printable(f"error: {error.filename}: {error.strerror}"), file=sys.stderr)  # as of a folder that is a file
+        sys.exit(2)

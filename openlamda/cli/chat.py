@@ -4,6 +4,7 @@ import contextlib
 import io
 import json as jsonlib
 import sys
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -122,8 +123,8 @@ def as_json(reply: Reply) -> dict:
 def _read(path: Path) -> Dialog:
     where = "standard input" if str(path) == "-" else str(path)
     try:
-        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8-sig")
-        return dialog_from_json(msgspec.json.decode(text), where)
+        text = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        return dialog_from_json(msgspec.json.decode(text.removeprefix(BOM_UTF8)), where)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{where}: {error}") from None
     except (msgspec.DecodeError, RecursionError) as error:

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
-from openlamda.dialog.filter import Counts, Job, files_of, hashed, model_hash, run, summary
+from openlamda.dialog.filter import Counts, files_of, job_of, run, summary
 from openlamda.errors import UserError
 
 PATTERNS = ("*.jsonl", "*.jsonl.gz", "*.jsonl.xz")
@@ -58,11 +58,8 @@ def filter(
         raise UserError(f"{model}: the model has no judges, expected attributes in its judges.json")
     if batch_rows < 1 or (turns is not None and turns < 1):
         raise UserError("batch-rows and turns: expected numbers from 1 on")
-    own = {name: least for name, least in judges.thresholds.items() if name != "grounded"}
-    thresholds = dict(sorted(own.items())) | dict(map(_threshold, threshold))
     paths = files_of(inputs, PATTERNS)
-    read = tuple((path.name, hashed(path)) for path in paths)
-    job = Job(read, model_hash(model or SHIPPED), thresholds, WINDOW, turns)
+    job = job_of(paths, model or SHIPPED, judges, dict(map(_threshold, threshold)), WINDOW, turns)
     began, shown = time.monotonic(), 0.0
 
     def report(counts: Counts) -> None:
@@ -80,7 +77,7 @@ def filter(
     table = Table("score", "threshold", "turns below", "10 %", "median", "90 %")
     for name in counts.histograms:
         at = [f"{counts.quantile(name, share):.2f}" for share in (0.1, 0.5, 0.9)]
-        least = f"{thresholds[name]:.3f}" if name in thresholds else ""
+        least = f"{job.thresholds[name]:.3f}" if name in job.thresholds else ""
         table.add_row(name, least, f"{counts.below.get(name, 0):,}", *at)
     console = Console()
     console.print(f"{counts.kept:,} of {counts.seen:,} turns kept in {output}", markup=False)

@@ -71,7 +71,7 @@ def plan(
     if preset not in PRESETS:
         raise UserError(f"preset {preset!r}, expected one of {', '.join(PRESETS)}")
     chip, _, number = chips.partition("-")
-    if not number.isdigit() or not int(number):
+    if not _count(number):
         raise UserError(f"chips {chips!r}, expected a kind and a number as v3-1024")
     config = changed(PRESETS[preset], assigned(overrides))
     found = make_plan(
@@ -107,7 +107,7 @@ def _mesh(text: str) -> tuple[int, int, int] | None:
     if not text:
         return None
     sizes = text.split("x")
-    if len(sizes) not in (2, 3) or not all(size.isdigit() and int(size) for size in sizes):
+    if len(sizes) not in (2, 3) or not all(map(_count, sizes)):
         raise UserError(f"mesh {text!r}, expected DATAxMODEL or REPLICAxDATAxMODEL as 64x16")
     numbers = [int(size) for size in sizes]
     replicas, data, model = numbers if len(numbers) == 3 else (1, *numbers)
@@ -158,3 +158,8 @@ def _show(found: "Plan", report: dict[str, Any]) -> None:
     if not found.problems:
         rows.add_row("problems", "none")
     Console().print(rows)
+
+
+def _count(text: str) -> int:
+    """A whole number in ASCII digits; 0 for anything else."""
+    return int(text) if text.isascii() and text.isdigit() else 0

@@ -1,6 +1,5 @@
 """`openlamda tokenizer train`."""
 
-import os
 import random
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,6 +7,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from openlamda.corpus import public
+from openlamda.corpus.files import whole
 from openlamda.corpus.rows import held_back
 from openlamda.text import tokenizer
 
@@ -53,10 +53,8 @@ def train(
             if sizes > characters // 2:
                 break
     trained = tokenizer.train(texts, vocab_size, kind=kind, sentinels=sentinels)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = output.with_name(f"{output.name}.tmp")
-    temporary.write_bytes(trained.model)
-    os.replace(temporary, output)
+    with whole(output) as file:
+        file.write(trained.model)
     print(f"{output}: {trained.vocab_size} pieces")
 
 

@@ -1,7 +1,7 @@
 """Batches out of a shard directory: a pure function of the step, so a run goes on at the exact row by its step alone.
 
-Rows are shuffled anew in every epoch by a permutation that is computed, not stored; a step's rows are shared out among
-hosts, and are the same rows for any number of hosts. Files are mapped into memory: only what is read is loaded.
+Rows are shuffled anew in every epoch by a permutation that is computed, not stored. Files are mapped into memory: only
+what is read is loaded.
 """
 
 import hashlib
@@ -21,12 +21,11 @@ _ROUNDS = 6
 class Shards:
     """The rows of a shard directory.
 
-    Raises UserError that names the file for a missing, cut or altered shard, or another tokenizer than `tokenizer`.
-    `verify` hashes every shard (about 1 GB/s); without it only sizes and headers are looked at. The last `keep_back`
-    rows are in no batch.
+    Raises UserError that names the file for a missing, cut or altered shard (each is hashed, about 1 GB/s), or another
+    tokenizer than `tokenizer`. The last `keep_back` rows are in no batch.
     """
 
-    def __init__(self, folder: Path, tokenizer: Tokenizer | None = None, *, verify: bool = True, keep_back: int = 0):
+    def __init__(self, folder: Path, tokenizer: Tokenizer | None = None, *, keep_back: int = 0):
         self.manifest = shards.read(folder)
         self.rows, self.tokens = self.manifest.rows - keep_back, self.manifest.tokens
         if self.rows < 1:
@@ -34,13 +33,13 @@ class Shards:
         self.row_tokens = self.manifest.row_tokens
         if tokenizer is not None:
             shards.check_tokenizer(folder, self.manifest, tokenizer)
-        self._files = [self._open(folder / shard.file, shard, verify) for shard in self.manifest.shards]
+        self._files = [self._open(folder / shard.file, shard) for shard in self.manifest.shards]
         self._starts = np.cumsum([0, *(len(file) for file in self._files)])
 
-    def _open(self, path: Path, shard: shards.ShardFile, verify: bool) -> np.ndarray:
+    def _open(self, path: Path, shard: shards.ShardFile) -> np.ndarray:
         try:
             rows = np.load(path, mmap_mode="r", allow_pickle=False)
-            digest = _digest(path) if verify else shard.sha256
+            digest = _digest(path)
         except (OSError, ValueError, EOFError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else error
             raise UserError(f"{path}: {reason}, expected the shard that manifest.json names") from None
@@ -51,17 +50,12 @@ class Shards:
             raise UserError(f"{path}: has changed (sha256 {digest[:12]}), expected {shard.sha256[:12]}")
         return rows
 
-    def batch(
-        self, step: int, rows: int, *, seed: int = 0, host: int = 0, hosts: int = 1
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """(tokens, segments) of this host at `step`: int32 [rows / hosts, row_tokens] each; `rows` are of all hosts.
+    def batch(self, step: int, rows: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """(tokens, segments) of `step` >= 0: int32 [rows, row_tokens] each.
 
         Row i of step s is number s * rows + i of an endless sequence of epochs.
         """
-        if rows % hosts or not 0 <= host < hosts or step < 0:
-            raise UserError(f"batch of {rows} rows, host {host} of {hosts}: expected rows that divide among the hosts")
-        mine = rows // hosts
-        places = step * rows + host * mine + np.arange(mine, dtype=np.int64)
+        places = step * rows + np.arange(rows, dtype=np.int64)
         epochs, places = np.divmod(places, self.rows)
         numbers = np.concatenate(
             [permuted(places[epochs == epoch], self.rows, seed, int(epoch)) for epoch in np.unique(epochs)]

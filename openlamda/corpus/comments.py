@@ -1,21 +1,21 @@
 """Comment trees as dialogs, by Meena's miner (Adiwardana et al. 2020, section 3.1).
 
 Takes the comments of some trees, gives for each that has a reply in it the dialog of up to seven turns and the reply.
-A message that the filters drop takes its sub-tree with it. Knows no files and no tokenizer: tokens are counted by what
-it is handed. All comments are in memory at once.
+A message that the filters drop takes its sub-tree with it. Knows no files. All comments are in
+memory at once.
 """
 
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from openlamda.corpus.rows import Talk
 from openlamda.text.dialog import Dialog, Turn
 
 CONTEXT_TURNS = 7
-MIN_TOKENS, MAX_TOKENS = 2, 128
+MIN_WORDS, MAX_WORDS = 2, 128  # Meena counts subwords
 MIN_ALPHABETIC = 0.7
 MAX_REPEATS = 100
 MAX_OVERLAP = 0.5  # of the message's runs of three words; Meena says "high" and no number
@@ -36,18 +36,7 @@ class Comment:
     text: str
 
 
-def count_words(text: str) -> int:
-    """Words of `text`: in place of subwords where there is no tokenizer."""
-    return len(text.split())
-
-
-def mine(
-    comments: Sequence[Comment],
-    dropped: Counter[str],
-    *,
-    count: Callable[[str], int] = count_words,
-    unsafe: Callable[[str], bool] | None = None,
-) -> Iterator[Talk]:
+def mine(comments: Sequence[Comment], dropped: Counter[str]) -> Iterator[Talk]:
     """(context, reply) dialogs: each comment that stays, after up to seven turns above it; the reply is the agent's.
 
     `dropped` is filled: reason -> messages. A comment whose parent is not there begins a tree; those in a loop have no
@@ -70,11 +59,9 @@ def mine(
         comment, root, above, parent, gone = waiting.pop()
         visited += 1
         text = unquoted(comment.text)
-        reason = "below a dropped message" if gone else why_dropped(comment.author, text, parent, count)
+        reason = "below a dropped message" if gone else why_dropped(comment.author, text, parent)
         if not reason and said[_plain(comment.text)] > MAX_REPEATS:
             reason = "repeated message"
-        if not reason and unsafe is not None and unsafe(text):
-            reason = "unsafe"
         path = above
         if reason:
             dropped[reason] += 1
@@ -87,16 +74,16 @@ def mine(
         dropped["in a loop"] += len(known) - visited
 
 
-def why_dropped(author: str, text: str, parent: str, count: Callable[[str], int]) -> str:
+def why_dropped(author: str, text: str, parent: str) -> str:
     """The reason why a message goes, "" for none: the filters that need no other message but its parent's text."""
     if "bot" in author.casefold():
         return "author is a bot"
     if _URL.search(text):
         return "URL"
-    tokens = count(text)
-    if tokens < MIN_TOKENS:
+    words = len(text.split())
+    if words < MIN_WORDS:
         return "message too short"
-    if tokens > MAX_TOKENS:
+    if words > MAX_WORDS:
         return "message too long"
     if alphabetic(text) < MIN_ALPHABETIC:
         return "message not alphabetic"

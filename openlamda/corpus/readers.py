@@ -3,12 +3,15 @@
 import gzip
 import json
 import lzma
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from openlamda.errors import UserError
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
@@ -32,8 +35,11 @@ def read_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _row(line: str, where: str) -> dict[str, Any]:
+    """The object of a line, with "?" for lone surrogates, which JSON can carry and UTF-8 cannot."""
     try:
         row = json.loads(line)
+        if _SURROGATE.search(line):
+            row = json.loads(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError) as error:  # no JSON, a number of thousands of digits, a thousand brackets
         raise UserError(f"{where}: {getattr(error, 'msg', error)}, expected a JSON object") from None
     if not isinstance(row, dict):

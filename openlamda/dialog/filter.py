@@ -5,7 +5,6 @@ whole or not at all, and a manifest at the end. Which turns are kept depends on 
 alone: not on the batch size, nor on how often the job was killed. Memory holds one chunk.
 """
 
-import gzip
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,7 +16,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from openlamda.corpus.files import whole, write_json
+from openlamda.corpus.files import row_writer, write_json
 from openlamda.corpus.readers import read_lines
 from openlamda.corpus.rows import Talk
 from openlamda.corpus.shapes import read_row
@@ -96,6 +95,15 @@ class Job:
     chunk: int = CHUNK
 
 
+def job_of(
+    paths: Sequence[Path], model: Path, judges: Judges, thresholds: Mapping[str, float], window: int, turns: int | None
+) -> Job:
+    """The job of a model's own thresholds, those of `thresholds` in their place."""
+    read = tuple((path.name, hashed(path)) for path in paths)
+    own = {name: least for name, least in sorted(judges.thresholds.items()) if name != "grounded"}
+    return Job(read, model_hash(model), own | dict(thresholds), window, turns)
+
+
 def turns_of(paths: Iterable[Path], counts: Counter[str]) -> Iterator[Turned]:
     """Every agent turn that answers something, of dialogs between two; what is left out is counted by reason. Files are
     read side by side, a row of each in turn, so that the first turns are from all of them.
@@ -105,7 +113,8 @@ def turns_of(paths: Iterable[Path], counts: Counter[str]) -> Iterator[Turned]:
     for rows in zip_longest(*(read_lines(path) for path in paths)):
         for place, row in filter(None, rows):
             said = next((row[key] for key in ("turns", "messages") if isinstance(row.get(key), list)), ())
-            speakers = {turn.get("speaker") for turn in said if isinstance(turn, dict)} - {None}
+            named = (turn.get("speaker") for turn in said if isinstance(turn, dict))
+            speakers = {name for name in named if isinstance(name, str)}
             if len(speakers) > 2:
                 counts["dialogs of more than two speakers"] += 1
                 continue
@@ -159,7 +168,7 @@ def run(
         if not rows_file.exists():
             counts, kept = _judged(turns, rater, grammar, questions, attributes, judges, job, batch_rows)
             write_json(counts_file, counts)
-            with whole(rows_file) as file, gzip.GzipFile("", "wb", 1, file, mtime=0) as packed:
+            with row_writer(rows_file) as packed:
                 for row in kept:
                     packed.write(msgspec.json.encode(row) + b"\n")
         total.add(_read(counts_file, Counts))

@@ -1,6 +1,7 @@
 """Checkpoints of a run: the whole state, every so many steps, atomically (Orbax); the newest whole one is resumed."""
 
 import logging
+import shutil
 from pathlib import Path
 
 import jax
@@ -55,7 +56,9 @@ class Checkpoints:
             except Exception as error:  # Orbax raises a dozen kinds for files that are cut, missing or foreign
                 reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
                 logging.getLogger(__name__).warning("%s cannot be read (%s); put aside", path, reason)
-                path.rename(path.with_name(f"{step}.broken"))
+                aside = path.with_name(f"{step}.broken")
+                shutil.rmtree(aside, ignore_errors=True)
+                path.rename(aside)
                 self._manager.reload()
         if steps:
             raise UserError(f"{self._directory}: no checkpoint can be read, expected those of this recipe's model")

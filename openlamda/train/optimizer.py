@@ -10,18 +10,8 @@ import optax
 from jax.typing import ArrayLike
 from optax.contrib import MuonDimensionNumbers, muon
 
+from openlamda.model.adapters import SUMMED
 from openlamda.train.recipe import Optimizer
-
-# which axes of a stacked weight [L, ...] a matrix product sums over, and which it gives; the first stacks the layers
-MATRICES = {
-    "query": MuonDimensionNumbers((1,), (2, 3)),
-    "key": MuonDimensionNumbers((1,), (2, 3)),
-    "value": MuonDimensionNumbers((1,), (2, 3)),
-    "out": MuonDimensionNumbers((1, 2), (3,)),
-    "gate": MuonDimensionNumbers((1,), (2,)),
-    "up": MuonDimensionNumbers((1,), (2,)),
-    "down": MuonDimensionNumbers((1,), (2,)),
-}
 
 
 def schedule(rate: float, recipe: Optimizer, steps: int) -> optax.Schedule:
@@ -55,7 +45,12 @@ def build(recipe: Optimizer, steps: int) -> optax.GradientTransformation:
     if recipe.name == "muon":
 
         def numbers(params):
-            return {name: MATRICES.get(name) for name in params}
+            """Which axes of a stacked weight [L, ...] a product sums over, and which it gives; None: no matrix."""
+            ends = {name: (1 + SUMMED[name], x.ndim) if name in SUMMED else None for name, x in params.items()}
+            return {
+                name: ends and MuonDimensionNumbers(tuple(range(1, ends[0])), tuple(range(*ends)))
+                for name, ends in ends.items()
+            }
 
         inner = muon(
             rate,
@@ -83,11 +78,9 @@ def adafactor(rate: optax.Schedule) -> optax.GradientTransformation:
     inner = optax.adafactor(rate, decay_rate=0.8, momentum=None, weight_decay_rate=None)
 
     def matrix(name: str, x: jax.Array) -> jax.Array:
-        if name not in MATRICES:
+        if name not in SUMMED:
             return x
-        axes = MATRICES[name].reduction_axis
-        assert isinstance(axes, tuple)
-        return x.reshape(x.shape[0], math.prod(x.shape[axis] for axis in axes), -1)
+        return x.reshape(x.shape[0], math.prod(x.shape[1 : 1 + SUMMED[name]]), -1)
 
     def mapped(name: str):
         return jax.vmap if name not in ("embed", "norm_final") else lambda function: function

@@ -104,6 +104,8 @@ def plan(
         raise UserError(f"chips: no chip {chip_name!r}, expected one of {', '.join(CHIPS)}")
     if min(sequence, steps, tokens_per_step // max(sequence, 1)) < 1:
         raise UserError(f"sequence {sequence}, batch tokens {tokens_per_step}, steps {steps}: expected one row or more")
+    if days is not None and days <= 0:
+        raise UserError(f"days {days:g}: expected more than none")
     chip = CHIPS[chip_name]
     replicas, X, Y = mesh or (1, *balanced_mesh(devices, config))
     if replicas * X * Y != devices:

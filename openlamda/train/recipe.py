@@ -20,6 +20,7 @@ class Optimizer:
     clip_norm: float = 1.0
 
 
+Count = Annotated[int, msgspec.Meta(ge=1)]
 Adapted = Literal["query", "key", "value", "out", "gate", "up", "down"]
 
 
@@ -29,7 +30,7 @@ class Lora:
     merged. There is no alpha: the learning rate does its part.
     """
 
-    rank: Annotated[int, msgspec.Meta(ge=1)] = 8
+    rank: Count = 8
     weights: Annotated[tuple[Adapted, ...], msgspec.Meta(min_length=1)] = (
         "query", "key", "value", "out", "gate", "up", "down",
     )  # fmt: skip
@@ -52,10 +53,10 @@ class Recipe:
     copying_heads: bool = False  # a preset begins with an induction circuit (model/copying.py)
     tokenizer: str = ""  # a SentencePiece model; a directory to start from has its own
     data: str = "data"  # folder of the public data (docs/data.md)
-    steps: int
-    batch_rows: int = 16
-    row_tokens: int = 256
-    accumulate: int = 1  # parts of a batch whose gradients are added up before the update; less memory, same result
+    steps: Count
+    batch_rows: Count = 16
+    row_tokens: Count = 256
+    accumulate: Count = 1  # parts of a batch whose gradients are added up before the update; less memory, same result
     seed: int = 0
     optimizer: Optimizer = field(default_factory=Optimizer)
     lora: Lora | None = None  # none: all weights are trained
@@ -77,11 +78,11 @@ class Recipe:
     teacher: dict[str, float] = field(default_factory=dict)  # judging task -> share of its ratings that simple models
     # give in people's place (corpus/teacher.py)
     rating_weight: float = 8.0  # a rating is one token among many of text: it counts so much more
-    mesh: dict[str, int] = field(default_factory=dict)  # devices by axis: replica, data, model; empty: one device
+    mesh: dict[str, Count] = field(default_factory=dict)  # devices by axis: replica, data, model; empty: one device
     remat: Literal["none", "minimal", "full"] = "none"  # what the backward pass computes again (model/transformer.py)
     dtype: Literal["float32", "bfloat16"] = "float32"  # of products; weights and optimizer are float32 in any case
-    log_every: int = 20
-    checkpoint_every: int = 500
+    log_every: Count = 20
+    checkpoint_every: Count = 500
     validate_batches: int = 0  # of held-back rows, whose loss is taken at each checkpoint
-    keep_last: int = 2  # checkpoints, and the one of least validation loss
+    keep_last: Count = 2  # checkpoints, and the one of least validation loss
     keep_hours: float = 0  # and one every so many hours; 0: none

@@ -35,7 +35,7 @@ READERS: dict[str, Callable[[Path], Iterable]] = {
 
 
 class Source:
-    """Endless training sequences of one task: its rows shuffled anew each time round.
+    """Endless training sequences of one task: its rows shuffled anew each time round. UserError where none fits.
 
     With `sample`, each row's texts are cut into subwords at random, by seed, task and number of the row alone.
     """
@@ -66,13 +66,17 @@ class Source:
             elif isinstance(rows, list):
                 rows = self._rng.sample(rows, len(rows))
             self.epochs += 1
+            fitting = False
             for row in rows:
                 if self._sample is not None:
                     encode = partial(self._sample, key=f"{self._seed} {self.task} {next(numbers)}")
                     grammar = Grammar(encode, self._grammar.sentinels)
                 for sequence in self._make(row, grammar, self._limit, self._rng):
                     if len(sequence.tokens) <= self._limit and any(sequence.learned):
+                        fitting = True
                         yield sequence
+            if not fitting:
+                raise UserError(f"mixture: task {self.task!r} has no row that fits into {self._limit} tokens")
 
 
 def sources(

@@ -71,20 +71,6 @@ def test_a_run_goes_on_by_its_step(folder):
     assert [rows_of(again.batch(step, 5, seed=3)) for step in range(17, 30)] == first[17:]
 
 
-@pytest.mark.parametrize("hosts", [2, 3, 6, 12])
-def test_hosts_share_a_step(folder, hosts):
-    shards = Shards(folder)
-    for step in (0, 2, 3, 9):  # step 3 goes over the end of an epoch
-        parts = [rows_of(shards.batch(step, 12, host=host, hosts=hosts)) for host in range(hosts)]
-        assert all(len(part) == 12 // hosts for part in parts)
-        assert [row for part in parts for row in part] == rows_of(shards.batch(step, 12))
-
-
-def test_rows_that_do_not_divide_are_refused(folder):
-    with pytest.raises(UserError, match="expected rows that divide"):
-        Shards(folder).batch(0, 10, hosts=3)
-
-
 @given(st.integers(1, 3000), st.integers(-5, 2**70), st.integers(0, 5))
 def test_a_shuffle_is_a_permutation(size, seed, epoch):
     assert sorted(permuted(np.arange(size), size, seed, epoch).tolist()) == list(range(size))

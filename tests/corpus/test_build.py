@@ -360,3 +360,9 @@ def test_rows_are_more_than_nine_tenths_full(built):
     packed = np.concatenate([np.load(path) for path in sorted(built[0].glob("*.npy"))])
     assert built[1].filled == pytest.approx((packed[:, 1] > 0).mean())
     assert built[1].filled > 0.9
+
+
+def test_a_file_where_a_folder_should_be_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="file"):
+        files.write_json(tmp_path / "file" / "plan.json", {})

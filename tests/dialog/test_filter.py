@@ -205,6 +205,16 @@ def test_dialogs_of_many_long_replies_and_documents_are_left_out(tmp_path, token
     }  # fmt: skip
 
 
+def test_odd_speakers_and_half_characters_are_no_end(tmp_path, tokenizer):
+    path = tmp_path / "odd.jsonl"
+    turns = [{"role": "user", "text": "tea \ud83d", "speaker": [1]}, {"role": "assistant", "text": "no \udc00 tea"}]
+    path.write_text(json.dumps({"turns": turns}) + "\n")
+    everything = job(thresholds={})
+    assert run(tmp_path / "out", [path], Rater(), tokenizer, JUDGES, everything).kept == 1
+    (row,) = (row for file in (tmp_path / "out").glob("*.gz") for row in read_jsonl(file))
+    assert (row["context"][0]["content"], row["response"]) == ("tea ?", "no ? tea")
+
+
 def test_what_cannot_be_is_named(tmp_path, source, tokenizer):
     with pytest.raises(UserError, match="threshold 'specific': the model has no such judge"):
         run(tmp_path / "out", [source], Rater(), tokenizer, JUDGES, job(thresholds={"specific": 0.5}))

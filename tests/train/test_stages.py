@@ -98,6 +98,8 @@ def test_overrides_are_for_all_stages_or_for_one(tmp_path):
         ('name = "quality"', 'name = "a/b"', "without / and"),
         ('name = "pt"\n', "", r"expected \[\[stage\]\] tables, each with a name"),
         ('start = "judges"', 'start = "control"', "stage control: start = 'control', expected an earlier stage"),
+        ('start = "judges"', "start = 3", "stage control: start = 3, expected a text"),
+        ("mixture = {unsafe = 1.0}", "mixture = 3", "stage judges: mixture = 3, expected a table"),
         ("steps = 5", "step = 5", "stage judges: no setting 'step'; did you mean 'steps'"),
         ('inputs = ["dialog_*.jsonl.xz"]', "input = []", "stage kept: no setting 'input'"),
     ],
@@ -165,6 +167,14 @@ def test_filtered_and_rated_rows_become_sequences(tmp_path, tokenizer, monkeypat
     assert set(ends) == {(Symbol.SENSIBLE, Symbol.YES), (Symbol.SPECIFIC, Symbol.NO)}
     chosen = kept_to_choose_by(["unsafe/gore"], tmp_path, rated)
     assert chosen == {"unsafe/gore": []}
+
+
+def test_a_task_none_of_whose_rows_fits_is_named(tmp_path, tokenizer, monkeypatch):
+    monkeypatch.setattr("openlamda.train.sources.common_words", lambda folder: [])
+    rated = rated_rows(write_rows(tmp_path))
+    made = sources({"ratings": 1.0}, tmp_path, tokenizer, 4, 0, [], rated=rated)
+    with pytest.raises(UserError, match=r"task 'ratings' has no row that fits into 4 tokens"):
+        next(iter(made["ratings"]))
 
 
 def test_tasks_without_rows_are_named(tmp_path, tokenizer, monkeypatch):

@@ -250,6 +250,7 @@ def test_a_cut_checkpoint_is_named_and_the_one_before_is_used(tmp_path, recipe, 
     for path in newest.rglob("*"):
         if path.is_file() and path.stat().st_size > 100:
             path.write_bytes(path.read_bytes()[:50])
+    (newest.with_name("4.broken") / "default").mkdir(parents=True)  # it broke before
     assert run(recipe, tmp_path / "parts") == run(recipe, tmp_path / "whole")
     assert f"{newest} cannot be read" in caplog.text and newest.with_name("4.broken").is_dir()
 
