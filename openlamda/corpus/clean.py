@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from openlamda.corpus import contamination, words
+from openlamda.corpus.files import text_of
 from openlamda.corpus.pii import mask
 from openlamda.corpus.repetition import duplicate_lines, repeated_runs
 from openlamda.corpus.rows import Document, Talk
@@ -56,7 +57,7 @@ def make_cleaner(filters: Filters) -> Cleaner:
     )
 
     def cleaned(row: Document | Talk) -> Document | Talk | str:
-        text = row.text if isinstance(row, Document) else "\n".join(turn.text for turn in row.dialog.turns)
+        text = text_of(row)
         said = words.split(text)
         reason = wrong_length(len(said), filters)
         if not reason and isinstance(row, Document) and len(said) >= RULED:

@@ -31,7 +31,7 @@ _END = (
 _YOU = r"(?:you|u|ya|thou)"
 _ARE = r"(?:are|r|art|were|aren't|arent|ain't)"
 _YOU_ARE = rf"(?:{_YOU} (?:are|r|might be|may be|could be)|you're|youre|ur|u're)"
-_TALK = r"(?:talk|speak|chat|writ|text|messag|convers|deal|interact|communicat|convers|correspond)(?:ing|e)?"
+_TALK = r"(?:talk|speak|chat|writ|text|messag|convers|deal|interact|communicat|correspond)(?:ing|e)?"
 _QUESTIONS = (
     rf"\b{_ARE} {_YOU} {_WHAT}{_END}",
     rf"\b(?:is|was) (?:this|that you|u|you) {_WHAT}{_END}",

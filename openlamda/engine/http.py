@@ -8,19 +8,11 @@ from typing import Any
 
 import msgspec
 
-from openlamda.errors import UserError
+from openlamda.errors import Refusal, UserError
 
 LIMIT = 64 * 2**20  # bytes of an answer
 PATIENCE = 30.0  # seconds in all that 429 and 503 are waited for
 CONNECT = 10.0  # seconds
-
-
-class Refusal(UserError):
-    """The server answered with a status other than 200."""
-
-    def __init__(self, message: str, status: int):
-        super().__init__(message)
-        self.status = status
 
 
 class Server:

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 from openlamda.engine.base import Candidate, Sampling, Tokens
 from openlamda.engine.completions import Answer, Completion, Completions
-from openlamda.engine.http import Refusal, Server
-from openlamda.errors import UserError
+from openlamda.engine.http import Server
+from openlamda.errors import Refusal, UserError
 from openlamda.text.tokenizer import Symbol, Tokenizer
 
 AT_ONCE = 16  # requests under way, and continuations in one of them
@@ -133,7 +133,8 @@ class RemoteLanguageModel:
             "stop_token_ids": sampling.stop,  # where they are passed over, what follows is cut off here
             "logit_bias": {str(token): NEVER for token in sampling.banned},
             "logprobs": 1,
-            **{name: values[name] for name in ("top_p", "min_p") if name in values},
+            "top_p": sampling.top_p,
+            "min_p": sampling.min_p,
         }
 
     def _candidate(self, prefix: Tokens, completion: Completion, sampling: Sampling) -> Candidate:

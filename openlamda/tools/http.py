@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
-from openlamda.errors import UserError
+from openlamda.errors import Refusal, UserError
 
 if TYPE_CHECKING:
     import httpx2
@@ -22,14 +22,6 @@ REDIRECTED = (301, 302, 303, 307, 308)
 PORTS = {"http": 80, "https": 443}
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 Value = TypeVar("Value")
-
-
-class Refusal(UserError):
-    """The server answered, but with an error. `status` is HTTP's."""
-
-    def __init__(self, message: str, status: int):
-        super().__init__(message)
-        self.status = status
 
 
 class GuardedClient:

@@ -17,9 +17,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from openlamda.errors import UserError
+from openlamda.errors import Refusal, UserError
 from openlamda.text.dialog import Result
-from openlamda.tools.http import GuardedClient, Refusal
+from openlamda.tools.http import GuardedClient
 from openlamda.tools.index import CANDIDATES, MAX_WORDS, PAIR, TITLE
 from openlamda.tools.passages import Passage, asked, results
 

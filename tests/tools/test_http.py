@@ -10,8 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from openlamda.errors import UserError
-from openlamda.tools.http import GuardedClient, Refusal, _parsed
+from openlamda.errors import Refusal, UserError
+from openlamda.tools.http import GuardedClient, _parsed
 
 
 class Handler(BaseHTTPRequestHandler):
