@@ -241,7 +241,8 @@ class Maker:
         told = rng.random() < 0.6
         wordings = TOLD_SUMS if told else PLAIN_SUMS
         form = rng.choices(list(wordings), weights=[len(some) for some in wordings.values()])[0]
-        wording = self._filled(rng.choice(wordings[form]))
+        (wording,) = rng.choices(wordings[form], [1 + 3 * each.count("<") for each in wordings[form]])
+        wording = self._filled(wording)  # one with slots stands for many, and is drawn more often
         a, b, c = self._number(), self._number(), self._number()
         if form == "{a}-{b}" and Decimal(a) < Decimal(b) and ("between" in wording or rng.random() < 0.8):
             a, b = b, a  # a difference between two has no sign, and few lose more than they have
