@@ -43,6 +43,8 @@ calculator = Calculator()
         ("pi*2", "6.28318530718"),
         ("round(2.5)+0", "3"),
         ("by how much is 84 larger than 7", "77"),
+        ("give me 76 plus 11, thanks", "87"),
+        ("12*3 please, thank you!", "36"),
         ("how much is 84 greater than 7", "77"),
         ("what number is 84 larger than 7", "91"),
     ],

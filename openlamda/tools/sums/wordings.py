@@ -34,7 +34,7 @@ _BEFORE = re.compile(
 )
 _AFTER = re.compile(
     r"""[\s,]*(?:
-      (?:for\ me|please|pls)
+      (?:for\ me|please|pls|thanks|thank\ you|thx|cheers)
     | (?:is\ )?equals?(?:\ to|\ what)? | is(?:\ what)? | be | makes? | makes?\ what | comes?\ to | come\ out\ (?:as|to)
     | what\ (?:do|would|will)\ (?:you|i|we)\ get | what\ is\ the\ (?:result|answer) | (?<![0-9)!])! | [=?.\s] | =\ ?[x?]
     )\s*$""",
