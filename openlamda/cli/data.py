@@ -89,8 +89,10 @@ def _settings(recipe: Path, overrides: tuple[str, ...], stage: str) -> Recipe:
         assert isinstance(settings, Recipe)
     else:
         settings = config.load(Recipe, recipe, overrides)
-        if stage or not settings.mixture:
-            raise UserError(f"{recipe}: expected {'no --stage' if stage else 'a mixture'}: it has one stage")
+        if stage:
+            raise UserError(f"{recipe}: --stage {stage!r}, expected none: the recipe is one stage")
+        if not settings.mixture:
+            raise UserError(f"{recipe}: no mixture, expected one; `openlamda corpus show` tells of shards")
     return settings
 
 

@@ -1,8 +1,8 @@
 """Comment trees as dialogs, by Meena's miner (Adiwardana et al. 2020, section 3.1).
 
 Takes the comments of some trees, gives for each that has a reply in it the dialog of up to seven turns and the reply.
-A message that the filters drop takes its sub-tree with it. Knows no files. All comments are in
-memory at once.
+A message that the filters drop takes its sub-tree with it. Knows no files. All comments are in memory at
+once.
 """
 
 import re

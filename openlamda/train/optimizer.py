@@ -45,12 +45,7 @@ def build(recipe: Optimizer, steps: int) -> optax.GradientTransformation:
     if recipe.name == "muon":
 
         def numbers(params):
-            """Which axes of a stacked weight [L, ...] a product sums over, and which it gives; None: no matrix."""
-            ends = {name: (1 + SUMMED[name], x.ndim) if name in SUMMED else None for name, x in params.items()}
-            return {
-                name: ends and MuonDimensionNumbers(tuple(range(1, ends[0])), tuple(range(*ends)))
-                for name, ends in ends.items()
-            }
+            return {name: _axes(name, x.ndim) if name in SUMMED else None for name, x in params.items()}
 
         inner = muon(
             rate,
@@ -66,6 +61,12 @@ def build(recipe: Optimizer, steps: int) -> optax.GradientTransformation:
     else:
         inner = optax.adamw(rate, b1=0.9, b2=0.98, weight_decay=recipe.weight_decay)
     return optax.chain(optax.clip_by_global_norm(recipe.clip_norm), inner)
+
+
+def _axes(name: str, ndim: int) -> MuonDimensionNumbers:
+    """Which axes of a stacked weight [L, ...] a product with it sums over, and which it gives."""
+    given = 1 + SUMMED[name]
+    return MuonDimensionNumbers(tuple(range(1, given)), tuple(range(given, ndim)))
 
 
 def adafactor(rate: optax.Schedule) -> optax.GradientTransformation:

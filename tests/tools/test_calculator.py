@@ -46,6 +46,7 @@ calculator = Calculator()
         ("give me 76 plus 11, thanks", "87"),
         ("12*3 please, thank you!", "36"),
         ("how much is 84 greater than 7", "77"),
+        ("how much is 20% greater than 50", "60"),
         ("what number is 84 larger than 7", "91"),
     ],
 )
