@@ -25,7 +25,8 @@ _BEFORE = re.compile(
     | (?:what|which)\ number\ (?:is|results\ from|do\ you\ get)\b(?!\ [0-9.]+\ ?(?:%|percent))
     | what\ (?:do|would|will|can)\ (?:you|i|we)\ get\b
     | what\ happens\b | what\ equals\b | how\ about\b
-    | how\ (?:much|many)\ (?:is|are|does|do|would|will|makes?|remains?)\b(?!\ you|\ [^\s%]+\ (?:larg|great|bigg)er\ than)
+    | how\ (?:much|many)\ (?:is|are|does|do|would|will|makes?|remains?)\b
+        (?!\ you|\ [^\s%]+\ (?:larg|great|bigg)er\ than)
     | (?:if|when)\ (?:you|i|we)\b
     | (?:the\ )?(?:result|value|answer)\ (?:(?:of|to)\b|(?=if\b|when\b))
     | the\b(?!\ (?:result|value|answer)) | a\ number\b | x\ =
