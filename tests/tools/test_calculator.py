@@ -1,5 +1,6 @@
 import time
 from datetime import date
+from decimal import Decimal
 from fractions import Fraction
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openlamda.tools.calculator import Calculator
+from openlamda.tools.sums import arithmetic
 
 calculator = Calculator()
 
@@ -63,6 +65,7 @@ def test_what_is_no_calculation_gives_nothing(query):
 
 
 HOSTILE = [
+    "fourth root of 625!", "cube root of 999!", "99th root of 1000!", "1000!^(1/7)",
     "9**9**9**9", "9^9^9^9", "__import__('os')", "(" * 1000 + "1" + ")" * 1000, "1/0", "10**10**7", "1e400*1",
     "factorial(10**6)", "1" * 100_000 + "+1", "[1 for i in range(9)]", "(1).__class__", "1 << 99999", "1+\0",
     "'a'*9**9",     "sqrt(-1)+1", "exp(9999)+1", "lambda: 1", "max()+1", "0.1+0.2",
@@ -81,6 +84,19 @@ def test_hostile_input_is_answered_at_once(query):
         seconds.append(time.perf_counter() - began)
     assert min(seconds) < 0.05
     assert len(results) <= 1
+
+
+@given(st.integers(2, 10**30), st.integers(2, 99))
+def test_an_exact_root_is_found(number, degree):
+    with arithmetic.precisely():
+        assert arithmetic.root(Fraction(number**degree), degree) == number
+
+
+@given(st.integers(2, 1000), st.integers(2, 8))
+def test_beside_a_power_no_root_is_whole(number, degree):
+    with arithmetic.precisely():
+        for beside in (-1, 1):
+            assert isinstance(arithmetic.root(Fraction(number**degree + beside), degree), Decimal)
 
 
 @settings(deadline=1000)

@@ -112,10 +112,15 @@ def root(value: Number, degree: int) -> Number:
 
 
 def _whole_root(value: int, degree: int) -> int | None:
-    if degree == 2:
-        near = math.isqrt(value)
-    else:
-        near = int((Decimal(value) ** (1 / Decimal(degree))).to_integral_value()) if value else 0
+    """The whole number whose power the value is, by Newton's steps from above: quick for thousands of digits, too."""
+    bits = value.bit_length()
+    if value < 2:
+        return value
+    if degree >= bits:
+        return None  # the root lies between 1 and 2
+    near = 1 << -(-bits // degree)
+    while (less := ((degree - 1) * near + value // near ** (degree - 1)) // degree) < near:
+        near = less
     return near if near**degree == value else None
 
 
