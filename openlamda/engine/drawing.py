@@ -3,7 +3,8 @@
 A lane holds G groups of P candidates; the candidates of a group follow one prefix, whose keys and values are read once
 for all of them. Groups join and leave between calls. The bias of T5 knows distances alone, so a step's keys and values
 lie in one place for all groups, however many tokens each has said: at the step's number modulo T.
-Axes: G groups, P candidates of a group, R = G x P, S prefix, T steps kept, D model, H heads, K head size, V vocabulary.
+Axes: G groups, P candidates of a group, R = G x P, S prefix, T steps kept, U random numbers, D model, H heads, K head
+size, V vocabulary.
 """
 
 from functools import partial
@@ -34,7 +35,7 @@ class Group(NamedTuple):
     prefix: tuple[KeysValues, ...]  # [H, S, K] for each layer
     length: jax.Array  # int32[], of the prefix without its last token
     text: jax.Array  # int32[S + 1], the prefix's tokens with its last one
-    key_P: jax.Array  # a random key for each candidate
+    uniform_PTU: jax.Array  # float32 random numbers of [0, 1), TRIES for each token that a candidate may say
     rules: Rules  # rows of P
     max_tokens: jax.Array  # int32[]
     block_ngram: jax.Array  # int32[]
@@ -74,13 +75,15 @@ def empty_lane(config: ModelConfig, G: int, P: int, T: int, dtype: str, mesh: Me
     )
 
 
-@jax.jit
-def make_group(
-    cache: Cache, text: ArrayLike, seed: ArrayLike, number_P: ArrayLike, rules: Rules, limits_3: ArrayLike
-) -> Group:
-    """The group of the candidates of these numbers; `limits_3`: max_tokens, block_ngram and context_block_ngram."""
-    key_P = jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(jnp.asarray(number_P))
-    return Group(cache.layers, cache.length, jnp.asarray(text), key_P, rules, *jnp.asarray(limits_3))
+@partial(jax.jit, static_argnames="T")
+def uniforms(seed: ArrayLike, number_P: ArrayLike, T: int) -> jax.Array:
+    """Random numbers [P, T, U]: those of a token depend on the seed, its candidate's number and its place alone.
+
+    Drawn once for all steps: the code that draws them is long, and would be compiled into each shape of `advance`.
+    """
+    fold = jax.vmap(jax.random.fold_in, (None, 0))
+    key_PT = jax.vmap(fold, (0, None))(fold(jax.random.key(seed), jnp.asarray(number_P)), jnp.arange(T))
+    return jax.vmap(jax.vmap(lambda key: jax.random.uniform(key, (TRIES,))))(key_PT)
 
 
 @partial(jax.jit, static_argnames="G")
@@ -111,7 +114,7 @@ def join(groups: Group, lane: Lane, place: jax.Array, group: Group, last: jax.Ar
 def fewer(groups: Group, lane: Lane, kept_P: jax.Array) -> tuple[Group, Lane]:
     """The same groups with those of their candidates that kept_P names, and no others."""
     groups = groups._replace(
-        key_P=groups.key_P[:, kept_P], rules=jax.tree.map(lambda rows: rows[:, kept_P], groups.rules)
+        uniform_PTU=groups.uniform_PTU[:, kept_P], rules=jax.tree.map(lambda rows: rows[:, kept_P], groups.rules)
     )
     lane = lane._replace(
         own=jax.tree.map(lambda x: x[:, :, kept_P], lane.own),
@@ -148,28 +151,26 @@ def advance(
 ) -> Lane:
     """Up to STEPS tokens more of each candidate that is drawn, until no group has more than `few` of them left.
 
-    A candidate's token depends on its prefix, its rules, its key and how many tokens it has said, so it is the same in
-    any company. `blocking`: some group has n-grams blocked.
+    A candidate's token depends on its prefix, its rules, its random numbers and how many tokens it has said, so it is
+    the same in any company. `blocking`: some group has n-grams blocked.
     """
-    count_NG = lane.step - lane.start_G + jnp.arange(STEPS)[:, None]
-    fold = jax.vmap(jax.random.fold_in, (0, None))  # of the candidates of a group
-    key_NGP = jax.vmap(jax.vmap(fold), (None, 0))(groups.key_P, count_NG)
-    uniform_NGPU = jax.vmap(jax.vmap(jax.vmap(lambda key: jax.random.uniform(key, (TRIES,)))))(key_NGP)
     rules = jax.tree.map(lambda rows: rows.reshape(-1, *rows.shape[2:]), groups.rules)
     end = lane.step + STEPS
 
-    def step(state: tuple[jax.Array, Lane]):
-        n, lane = state
+    def step(lane: Lane) -> Lane:
         logits_RV, own = read(weights, groups, lane, config)
         repeated_RV = repeated(groups, lane, logits_RV.shape[-1]) if blocking else None
         count_R = lane.count_GP.reshape(-1)
-        token_R = choose(logits_RV, uniform_NGPU[n].reshape(-1, TRIES), count_R, rules, repeated_RV)
+        uniform_GPU = jax.vmap(lambda uniform_PTU, said: uniform_PTU[:, said])(
+            groups.uniform_PTU, lane.step - lane.start_G
+        )
+        token_R = choose(logits_RV, uniform_GPU.reshape(-1, TRIES), count_R, rules, repeated_RV)
         shape = lane.count_GP.shape
         token_GP, stop_GP = token_R.reshape(shape), stops(token_R, rules).reshape(shape)
         draws_GP = lane.drawing_GP & (lane.count_GP < groups.max_tokens[:, None])  # else it read its last token
         says_GP = draws_GP & ~stop_GP
         here_GPT = (jnp.arange(lane.tokens_GPT.shape[2]) == lane.count_GP[..., None]) & says_GP[..., None]
-        lane = Lane(
+        return Lane(
             step=lane.step + 1,
             start_G=lane.start_G,
             drawing_GP=says_GP,
@@ -180,12 +181,11 @@ def advance(
             stopped_GP=lane.stopped_GP | (draws_GP & stop_GP),
             own=own,
         )
-        return n + 1, lane
 
     # X: heads, of groups if there are several: with an axis of one group, XLA copies all keys and values at every step
     merged = lane._replace(own=jax.tree.map(lambda x: x[0] if len(x) == 1 else x, lane.own))
-    _, after = jax.lax.while_loop(
-        lambda state: (state[1].step < end) & jnp.any(state[1].drawing_GP.sum(-1) > few), step, (jnp.int32(0), merged)
+    after = jax.lax.while_loop(
+        lambda lane: (lane.step < end) & jnp.any(lane.drawing_GP.sum(-1) > few), step, merged
     )
     return after._replace(own=jax.tree.map(lambda new, old: new.reshape(old.shape), after.own, lane.own))
 

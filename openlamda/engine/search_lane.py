@@ -51,8 +51,8 @@ class SearchLane:
         """Begin a search with the next step."""
         search: Search = work.request
         config, B = self._all.config, self._B
-        seed = 0  # nothing is drawn with it
-        group = group_of(search.cache, search.prefix, search.sampling, seed, np.arange(B), config.vocab_size)
+        seed = draws = 0
+        group = group_of(search.cache, search.prefix, search.sampling, seed, np.arange(B), draws, config.vocab_size)
         self._group = repeat(group, 1)
         last, mesh = np.int32(search.prefix[-1]), self._all.weights.mesh
         self._state = searching.begin(config, B, self._T, self._all.dtype, last, mesh)
