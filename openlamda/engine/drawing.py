@@ -16,7 +16,7 @@ from jax.sharding import Mesh
 from jax.typing import ArrayLike
 
 from openlamda.engine.layered import Layered, whole
-from openlamda.engine.reading import Cache, KeysValues
+from openlamda.engine.reading import KeysValues
 from openlamda.engine.sampling import TRIES, Rules, choose, logprob_of, repeats, stops
 from openlamda.model import transformer
 from openlamda.model.attention import HIDDEN, distance_buckets
@@ -75,15 +75,19 @@ def empty_lane(config: ModelConfig, G: int, P: int, T: int, dtype: str, mesh: Me
     )
 
 
-@partial(jax.jit, static_argnames="T")
-def uniforms(seed: ArrayLike, number_P: ArrayLike, T: int) -> jax.Array:
-    """Random numbers [P, T, U]: those of a token depend on the seed, its candidate's number and its place alone.
+@partial(jax.jit, static_argnames=("P", "T"))
+def uniforms(seed: ArrayLike, first: ArrayLike, P: int, T: int) -> jax.Array:
+    """Random numbers [P, T, U] of the candidates from `first` on: those of a token depend on the seed, its candidate's
+    number and its place alone.
 
     Drawn once for all steps: the code that draws them is long, and would be compiled into each shape of `advance`.
     """
-    fold = jax.vmap(jax.random.fold_in, (None, 0))
-    key_PT = jax.vmap(fold, (0, None))(fold(jax.random.key(seed), jnp.asarray(number_P)), jnp.arange(T))
-    return jax.vmap(jax.vmap(lambda key: jax.random.uniform(key, (TRIES,))))(key_PT)
+
+    def of_token(n: jax.Array) -> jax.Array:
+        of_candidate = jax.random.fold_in(jax.random.key(seed), first + n // T)
+        return jax.random.uniform(jax.random.fold_in(of_candidate, n % T), (TRIES,))
+
+    return jax.vmap(of_token)(jnp.arange(P * T)).reshape(P, T, TRIES)
 
 
 @partial(jax.jit, static_argnames="G")
@@ -184,9 +188,7 @@ def advance(
 
     # X: heads, of groups if there are several: with an axis of one group, XLA copies all keys and values at every step
     merged = lane._replace(own=jax.tree.map(lambda x: x[0] if len(x) == 1 else x, lane.own))
-    after = jax.lax.while_loop(
-        lambda lane: (lane.step < end) & jnp.any(lane.drawing_GP.sum(-1) > few), step, merged
-    )
+    after = jax.lax.while_loop(lambda lane: (lane.step < end) & jnp.any(lane.drawing_GP.sum(-1) > few), step, merged)
     return after._replace(own=jax.tree.map(lambda new, old: new.reshape(old.shape), after.own, lane.own))
 
 

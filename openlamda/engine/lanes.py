@@ -56,16 +56,17 @@ class Drawn(NamedTuple):
 
 
 def group_of(
-    cache: Cache, prefix: Tokens, sampling: Sampling, seed: int, number_P: np.ndarray, draws: int, vocab_size: int
+    cache: Cache, prefix: Tokens, sampling: Sampling, seed: int, first: int, P: int, draws: int, vocab_size: int
 ) -> Group:
-    """The candidates of a seed with these numbers after `prefix`, of which `cache` holds all but the last token; each
-    draws at most `draws` tokens.
+    """P candidates of a seed, numbered from `first` on, after `prefix`, of which `cache` holds all but the last token;
+    each draws at most `draws` tokens.
     """
     text = np.zeros(cache.size + 1, np.int32)
     text[: len(prefix)] = prefix
     limits = np.array((sampling.max_tokens, sampling.block_ngram, sampling.context_block_ngram), np.int32)
-    rules = Rules.of([sampling] * len(number_P), vocab_size)
-    uniform_PTU = drawing.uniforms(np.uint32(seed % 2**32), number_P.astype(np.int32), draws)
+    rules = Rules.of([sampling] * P, vocab_size)
+    most = max(P, CANDIDATES[-1])  # always of as many, so that one shape is compiled
+    uniform_PTU = np.asarray(drawing.uniforms(np.uint32(seed % 2**32), np.int32(first), most, draws))[:P]
     return Group(cache.layers, cache.length, text, uniform_PTU, rules, *limits)
 
 
@@ -122,9 +123,8 @@ class Lane:
         """Draw the candidates of a work, from the next step on."""
         draw: Draw = work.request
         place = self._works.index(None)
-        number_P = np.arange(draw.first, draw.first + self._P)
         vocab_size = self._all.config.vocab_size
-        group = group_of(draw.cache, draw.prefix, draw.sampling, draw.seed, number_P, self._T, vocab_size)
+        group = group_of(draw.cache, draw.prefix, draw.sampling, draw.seed, draw.first, self._P, self._T, vocab_size)
         if not self._stages:
             G = len(self._works)
             mesh = self._all.weights.mesh

@@ -51,8 +51,10 @@ class SearchLane:
         """Begin a search with the next step."""
         search: Search = work.request
         config, B = self._all.config, self._B
-        seed = draws = 0
-        group = group_of(search.cache, search.prefix, search.sampling, seed, np.arange(B), draws, config.vocab_size)
+        seed = first = draws = 0
+        group = group_of(
+            search.cache, search.prefix, search.sampling, seed, first, B, draws, vocab_size=config.vocab_size
+        )
         self._group = repeat(group, 1)
         last, mesh = np.int32(search.prefix[-1]), self._all.weights.mesh
         self._state = searching.begin(config, B, self._T, self._all.dtype, last, mesh)
