@@ -239,9 +239,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--chats", type=int, default=32)
     parser.add_argument("--llama-server", type=Path, default=Path("llama-server"))
-    parser.add_argument(
-        "--only", nargs="*", default=["decoding", "judging", "research", "dialogs", "crowd", "starting"]
-    )
+    names = ["decoding", "judging", "research", "dialogs", "crowd", "starting"]
+    parser.add_argument("--only", nargs="*", choices=names, default=names)
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()
     from openlamda.loading import load

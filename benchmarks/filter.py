@@ -18,7 +18,10 @@ from openlamda.dialog.filter import Job, run
 from openlamda.dialog.judge import Judges, probability, score_name
 from openlamda.dialog.lamda import Lamda
 from openlamda.engine.base import LanguageModel
+from openlamda.engine.layered import layered
+from openlamda.engine.local import LocalModel
 from openlamda.loading import SHIPPED, WINDOW, load, parts
+from openlamda.model.weights import stored
 from openlamda.text.dialog import dialog_from_json
 from openlamda.text.grammar import Grammar
 from openlamda.text.tokenizer import Symbol
@@ -38,6 +41,7 @@ def main() -> None:
 
     lamda = load(args.model)
     engine, tokenizer, judges = parts(args.model)
+    forgetful = LocalModel(layered(stored(args.model), engine.config), engine.config, cache_bytes=0)
     asked = [name for name in judges.attributes if name != "grounded"]
     everything = {score_name(name): 0.0 for name in asked}
 
@@ -48,26 +52,29 @@ def main() -> None:
             return [row for path in sorted(Path(folder).glob("turns-*.gz")) for row in read_jsonl(path)]
 
     rows = job()
-    few = rows[:: max(1, len(rows) // args.singly)][: args.singly]  # from all over
+    # from all over, in each round and for compiling other ones: an engine knows again what it has read
+    apart, passes = max(1, len(rows) // args.singly), args.rounds + 1
+    few = [rows[n * apart // passes :: apart][: args.singly] for n in range(passes)]
     grammar = Grammar(tokenizer.encode)
-    ways: dict[str, tuple[int, Callable[[], Rows | Scores]]] = {
-        "job": (args.turns, job),
-        "a reply at a time": (len(few), lambda: replies(few, lamda)),
-        "a judgement at a time": (len(few), lambda: alone(few, asked, engine, grammar, judges)),
+    ways: dict[str, Callable[[Rows], Rows | Scores]] = {
+        "job": lambda _: job(),
+        "a reply at a time": lambda rows: replies(rows, lamda),
+        "a judgement at a time": lambda rows: alone(rows, asked, forgetful, grammar, judges),
     }
-    found = {name: way() for name, (_, way) in list(ways.items())[1:]}  # compiles every shape that is met
+    found = {name: ways[name](few[0]) for name in list(ways)[1:]}  # compiles every shape that is met
     rates = dict.fromkeys(ways, 0.0)
-    for _ in range(args.rounds):
-        for name, (count, way) in ways.items():
+    for some in few[1:]:
+        for name, way in ways.items():
             began = time.perf_counter()
-            way()
+            way(some)
+            count = args.turns if name == "job" else len(some)
             rates[name] = max(rates[name], count / (time.perf_counter() - began))
     print(f"job                    {rates['job']:8.1f} turns/s")
     for name in list(ways)[1:]:
-        pairs = zip(few, found[name], strict=True)
-        apart = max(abs(row["scores"][score] - p) for row, scores in pairs for score, p in scores.items())
+        pairs = zip(few[0], found[name], strict=True)
+        off = max(abs(row["scores"][score] - p) for row, scores in pairs for score, p in scores.items())
         times = rates["job"] / rates[name]
-        print(f"{name:22} {rates[name]:8.1f} turns/s, the job {times:4.1f} times as many; scores within {apart:.0e}")
+        print(f"{name:22} {rates[name]:8.1f} turns/s, the job {times:4.1f} times as many; scores within {off:.0e}")
 
 
 def replies(rows: Rows, lamda: Lamda) -> Scores:
@@ -76,8 +83,8 @@ def replies(rows: Rows, lamda: Lamda) -> Scores:
 
 
 def alone(rows: Rows, attributes: list[str], engine: LanguageModel, grammar: Grammar, judges: Judges) -> Scores:
-    """Each reply and attribute a text of its own. One attribute after another goes through all rows, so that no text
-    begins as one of the last few that the engine has read.
+    """Each reply and attribute a text of its own, read whole: by an engine that keeps nothing of what it has read, and
+    one attribute after another goes through all rows, so that not even the last text begins alike.
     """
     found: Scores = [{} for _ in rows]
     for name in attributes:
