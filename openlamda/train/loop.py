@@ -95,6 +95,9 @@ def run(recipe: Recipe, directory: Path, names: list[str], report: Report) -> Pa
     recipe_file = directory / "recipe.json"
     if recipe_file.exists() and recipe_file.read_bytes() != _resolved(recipe):
         raise UserError(f"{recipe_file}: this directory holds a run of another recipe; choose another -o")
+    model = directory / "model"
+    if (directory / "checkpoints" / str(recipe.steps)).is_dir() and (model / "judges.json").is_file():
+        return model  # which is written last of all: to read the rows and to measure again takes minutes
     with jax.set_mesh(make_mesh(recipe.mesh)) if recipe.mesh else nullcontext(), stopping() as stop:
         if hosts.leads():
             directory.mkdir(parents=True, exist_ok=True)

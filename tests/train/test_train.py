@@ -235,6 +235,16 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, recipe, name):
         run(dataclasses.replace(recipe, steps=9), tmp_path / "whole")
 
 
+def test_a_finished_run_with_judges_reads_no_rows_again(tmp_path, recipe, monkeypatch):
+    whole = run(recipe, tmp_path / "run")
+    monkeypatch.setattr(loop, "Feed", lambda *_: pytest.fail("the rows were read"))
+    (tmp_path / "run" / "model" / "judges.json").write_text("{}")
+    assert run(recipe, tmp_path / "run") == whole
+    (tmp_path / "run" / "model" / "judges.json").unlink()  # ended while it measured
+    with pytest.raises(pytest.fail.Exception, match="the rows were read"):
+        run(recipe, tmp_path / "run")
+
+
 def test_sigterm_saves_before_the_run_ends(tmp_path, recipe):
     recipe = dataclasses.replace(recipe, checkpoint_every=100)
     with pytest.raises(loop.Stopped, match="stopped at step 5 of 6"):
