@@ -2,7 +2,7 @@
 
 The ways take turns, each as often, and the best of its times counts: what else a machine does slows all of them.
 
-python benchmarks/filter.py DIALOGS.jsonl.xz [--model DIR] [--turns 1024] [--singly 40] [--rounds 3]
+python benchmarks/filter.py DIALOGS.jsonl.xz ... [--model DIR] [--turns 1024] [--singly 40] [--rounds 3]
 """
 
 import argparse
@@ -32,7 +32,7 @@ Scores = list[dict[str, float]]
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("dialogs", type=Path)
+    parser.add_argument("dialogs", type=Path, nargs="+")
     parser.add_argument("--model", type=Path, default=SHIPPED)
     parser.add_argument("--turns", type=int, default=1024)
     parser.add_argument("--singly", type=int, default=40, help="turns that are judged in the slower ways")
@@ -48,7 +48,7 @@ def main() -> None:
     def job() -> Rows:
         with tempfile.TemporaryDirectory() as folder:
             work = Job((), "", everything, WINDOW, args.turns)
-            run(Path(folder), [args.dialogs], engine, tokenizer, judges, work)
+            run(Path(folder), args.dialogs, engine, tokenizer, judges, work)
             return [row for path in sorted(Path(folder).glob("turns-*.gz")) for row in read_jsonl(path)]
 
     rows = job()

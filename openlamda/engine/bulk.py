@@ -54,6 +54,7 @@ def rate_all(
 def rate_row(weights: Layered, row: Rows, yes: jax.Array, no: jax.Array, *, config: ModelConfig) -> jax.Array:
     """The gap after each question of the texts at each place of a row [X, Q]."""
     tokens_T, depth_T, run_T, branch_T, trunk_T, fork_T, end_XQ = row
+    last = weights.layers[-1]
     end_E = end_XQ.reshape(-1)
     T = len(tokens_T)
     distance_TT = depth_T[:, None] - depth_T
@@ -62,6 +63,9 @@ def rate_row(weights: Layered, row: Rows, yes: jax.Array, no: jax.Array, *, conf
     bucket_TT = jnp.asarray(distance_buckets(config))[jnp.clip(distance_TT, 0, config.max_distance)]
     bucket_TT = jnp.where(sees_own_TT | sees_trunk_TT, bucket_TT, config.num_buckets)
     bucket_TT = bucket_TT.astype(np.min_scalar_type(config.num_buckets))  # half the time of an int32
+
+    low = last["query"].dtype == jnp.bfloat16 and jax.default_backend() == "cpu"
+    attended = attend_by_head if low else attend
 
     def table(layer: Params) -> jax.Array:
         return jnp.pad(layer["relative_bias"], ((0, 0), (0, 1)), constant_values=HIDDEN)
@@ -72,15 +76,30 @@ def rate_row(weights: Layered, row: Rows, yes: jax.Array, no: jax.Array, *, conf
         for start in range(0, T, BLOCK):
             end = min(start + BLOCK, T)
             bias_HtS = table(layer)[:, bucket_TT[start:end, :end]]
-            mixed.append(attend(query[:, :, start:end], key[:, :, :end], value[:, :, :end], bias_HtS))
+            mixed.append(attended(query[:, :, start:end], key[:, :, :end], value[:, :, :end], bias_HtS))
         return transformer.close_block(x_BTD, jnp.concatenate(mixed, axis=2), layer, config)
 
-    x_BTD, last = transformer.embedded(weights.top, tokens_T)[None], weights.layers[-1]
+    x_BTD = transformer.embedded(weights.top, tokens_T)[None]
     for layer in weights.layers[:-1]:
         x_BTD = block(x_BTD, layer)
     asked_BED = x_BTD[:, end_E]  # nothing follows the last layer that would read the other tokens again
     (query, _, _), (_, key, value) = transformer.project(asked_BED, last), transformer.project(x_BTD, last)
-    mixed = attend(query, key, value, table(last)[:, bucket_TT[end_E]])
+    mixed = attended(query, key, value, table(last)[:, bucket_TT[end_E]])
     x_BED = transformer.close_block(asked_BED, mixed, last, config)
     hidden_XQD = transformer.rms_norm(x_BED, weights.top["norm_final"]).reshape(*end_XQ.shape, -1)
     return gaps_of(weights.top, hidden_XQD, yes, no)
+
+
+def attend_by_head(query_BHtK: jax.Array, key_BHSK: jax.Array, value_BHSK: jax.Array, bias_HtS: jax.Array) -> jax.Array:
+    """As `attend`, of factors rounded to bfloat16, head after head: so a CPU's instructions for bfloat16 serve, which
+    XLA does not for several products at once.
+    """
+    mixed = []
+    for query_tK, key_SK, value_SK, bias_tS in zip(
+        *(x_BHTK[0].astype(jnp.bfloat16) for x_BHTK in (query_BHtK, key_BHSK, value_BHSK)), bias_HtS, strict=True
+    ):
+        logits_tS = jnp.einsum("tk,sk->ts", query_tK, key_SK, preferred_element_type=jnp.float32) + bias_tS
+        weights_tS = jnp.exp(logits_tS - logits_tS.max(-1, keepdims=True))
+        product_tK = jnp.dot(weights_tS.astype(jnp.bfloat16), value_SK, preferred_element_type=jnp.float32)
+        mixed.append(product_tK / weights_tS.sum(-1, keepdims=True))
+    return jnp.stack(mixed)[None].astype(query_BHtK.dtype)

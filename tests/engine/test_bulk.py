@@ -60,6 +60,15 @@ def test_ratings_equal_a_plain_forward():
         np.testing.assert_allclose(gaps, plain(asked, question), atol=1e-4)
 
 
+def test_with_weights_of_bfloat16_ratings_are_close_and_the_same_bits_for_any_batch():
+    asked = trees(14, 160, 120)
+    low = layered({name: weight.astype(jnp.bfloat16) for name, weight in PARAMS.items()}, TINY)
+    found, again = (bulk.rate_all(low, TINY, asked, QUESTIONS, 2, 3, batch_rows=n) for n in (2, 7))
+    np.testing.assert_array_equal(found, again)
+    exact = np.stack([plain(asked, question) for question in QUESTIONS], axis=1)
+    assert np.abs(found - exact).max() < 0.02 * np.abs(exact).max()
+
+
 def test_a_text_is_rated_alike_as_a_branch_and_alone():
     asked = trees(12, 120, 60)
     alone = [TextTree((), ((0, text),)) for text in texts(asked)]
