@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+import jax.numpy as jnp
 import numpy as np
 
 from openlamda.engine import drawing, scheduler
@@ -67,7 +68,7 @@ def group_of(
     rules = Rules.of([sampling] * P, vocab_size)
     most = max(P, CANDIDATES[-1])  # always of as many, so that one shape is compiled
     uniform_PTU = np.asarray(drawing.uniforms(np.uint32(seed % 2**32), np.int32(first), most, draws))[:P]
-    return Group(cache.layers, cache.length, text, uniform_PTU, rules, *limits)
+    return Group(cache.layers, cache.length, jnp.asarray(text), jnp.asarray(uniform_PTU), rules, *limits)
 
 
 class AnyLane(scheduler.Lane, Protocol):
