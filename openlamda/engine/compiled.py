@@ -43,7 +43,7 @@ def keep_in(folder: Path, model: Hashable) -> bool:
 
 def load_first(folder: Path) -> None:
     """Load what was compiled first in a folder, which a start is likely to need, in the order of that."""
-    for path in sorted(folder.glob("*"), key=lambda path: path.stat().st_mtime_ns)[:AT_START]:
+    for path in sorted(folder.glob("*-*"), key=lambda path: path.stat().st_mtime_ns)[:AT_START]:
         function = _functions.get(path.name.split("-")[0])
         if function:
             with suppress(Exception), path.open("rb") as file:
@@ -114,7 +114,8 @@ class Compiled:
             if (code := _code(file, 2)) is not None:
                 return code
         made = self._jit.lower(*args, **static).compile()
-        write(path, pickle.dumps(key) + pickle.dumps(serialize_executable.serialize(made)))
+        with suppress(Exception):  # a later start without it is only slower
+            write(path, pickle.dumps(key) + pickle.dumps(serialize_executable.serialize(made)))
         return made
 
 
@@ -138,11 +139,13 @@ def named(key: Hashable) -> str:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Whole or not at all; not where the folder takes no file, since a start without it is only slower."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+    """Whole or not at all. OSError where the folder takes no file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        try:
             file.write(data)
-        os.replace(file.name, path)
-    except OSError:
-        return
+            file.flush()
+            os.replace(file.name, path)
+        except OSError:
+            os.unlink(file.name)
+            raise
