@@ -67,7 +67,7 @@ def group_of(
     limits = np.array((sampling.max_tokens, sampling.block_ngram, sampling.context_block_ngram), np.int32)
     rules = Rules.of([sampling] * P, vocab_size)
     most = max(P, CANDIDATES[-1])  # always of as many, so that one shape is compiled
-    uniform_PTU = np.asarray(drawing.uniforms(np.uint32(seed % 2**32), np.int32(first), P=most, T=draws))[:P]
+    uniform_PTU = np.asarray(drawing.uniforms(np.uint32(seed % 2**32), np.int32(first), most, draws))[:P]
     return Group(cache.layers, cache.length, jnp.asarray(text), jnp.asarray(uniform_PTU), rules, *limits)
 
 
@@ -129,10 +129,8 @@ class Lane:
         if not self._stages:
             G = len(self._works)
             mesh = self._all.weights.mesh
-            lane = drawing.empty_lane(
-                config=self._all.config, G=G, P=self._P, T=self._T, dtype=self._all.dtype, mesh=mesh
-            )
-            self._stages = [_Stage(drawing.repeat(group, G=G), lane)]
+            lane = drawing.empty_lane(self._all.config, G, self._P, self._T, self._all.dtype, mesh)
+            self._stages = [_Stage(drawing.repeat(group, G), lane)]
         (stage,) = self._stages
         last, wanted = np.int32(draw.prefix[-1]), np.int32(draw.n)
         stage.groups, stage.lane = drawing.join(stage.groups, stage.lane, np.int32(place), group, last, wanted)

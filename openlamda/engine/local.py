@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from openlamda.engine import bulk, compiled
+from openlamda.engine import bulk
 from openlamda.engine.base import Candidate, Limits, Sampling, TextTree, Tokens
 from openlamda.engine.lanes import CANDIDATES, KEPT, Draw, Drawn, Lanes
 from openlamda.engine.layered import Layered, layered
@@ -61,19 +61,17 @@ def usual_lanes(mesh: Mesh | None = None) -> tuple[int, int]:
 def compiled_folder() -> Path | None:
     """Where compiled code is kept: in the user's cache folder, if there is one."""
     try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "openlamda" / "compiled"
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "openlamda" / "jax"
     except RuntimeError:  # no home, as in some containers
         return None
 
 
-def keep_compiled(config: ModelConfig) -> None:
-    """Keep compiled code of models of a shape, so that the next start is quick."""
+def keep_compiled() -> None:
+    """Keep compiled code, so that the next start is quick."""
     folder = compiled_folder()
     if folder is None:
         return
-    if compiled.keep_in(folder, config):
-        return
-    jax.config.update("jax_compilation_cache_dir", str(folder / "jax"))
+    jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
 

@@ -7,13 +7,13 @@ X any, B 1.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from openlamda.engine.compiled import compiled
 from openlamda.engine.layered import Layered
 from openlamda.engine.prefixes import BLOCK
 from openlamda.model import transformer
@@ -36,7 +36,7 @@ class Cache(NamedTuple):
         return self.layers[0][0].shape[1]
 
 
-@compiled(static=("size", "config", "dtype"))
+@partial(jax.jit, static_argnames=("size", "config", "dtype"))
 def read(
     weights: Layered,
     known: Cache | Sequence[jax.Array],
@@ -69,7 +69,7 @@ def read(
     return cache, last_D, [whole[:, :, :, start : start + BLOCK] for start in range(0, N - BLOCK + 1, BLOCK)]
 
 
-@compiled(static=("config", "dtype"))
+@partial(jax.jit, static_argnames=("config", "dtype"))
 def join_blocks(blocks: Sequence[jax.Array], length: ArrayLike, *, config: ModelConfig, dtype: str) -> Cache:
     """The cache of blocks that follow one another, of which the first `length` tokens count."""
     return _join_blocks(blocks, jnp.asarray(length), config, dtype)
@@ -83,7 +83,7 @@ def _join_blocks(blocks: Sequence[jax.Array], length: jax.Array, config: ModelCo
     return Cache(tuple((layer[0], layer[1]) for layer in whole), length)
 
 
-@compiled(static=("config",))
+@partial(jax.jit, static_argnames="config")
 def extend(
     weights: Layered,
     cache: Cache,
@@ -117,7 +117,7 @@ def extend(
     return transformer.rms_norm(x_BND[0], weights.top["norm_final"]), tuple(kept)
 
 
-@compiled(static=("config",))
+@partial(jax.jit, static_argnames="config")
 def extend_each(
     weights: Layered,
     cache: Cache,
@@ -193,21 +193,21 @@ def _attend(query_HXK: jax.Array, *parts: tuple[jax.Array, jax.Array, jax.Array]
     return (mixed_HXK / total_HX1).astype(query_HXK.dtype)
 
 
-@compiled()
+@jax.jit
 def logprobs_of(weights: Layered, hidden_ND: jax.Array, node_P: jax.Array, token_P: jax.Array) -> jax.Array:
     """Natural logprob [P] of token_P[i] as the next one after node_P[i]."""
     logits_NV = transformer.logits(weights.top, hidden_ND)
     return logits_NV[node_P, token_P] - jax.nn.logsumexp(logits_NV, -1)[node_P]
 
 
-@compiled(static=("k",))
+@partial(jax.jit, static_argnames="k")
 def likeliest_of(weights: Layered, hidden_ND: jax.Array, *, k: int) -> tuple[jax.Array, jax.Array]:
     """The k likeliest next tokens [N, k] after each node, the likeliest first, and their natural logprobs."""
     values_Nk, token_Nk = jax.lax.top_k(jax.nn.log_softmax(transformer.logits(weights.top, hidden_ND)), k)
     return token_Nk, values_Nk
 
 
-@compiled()
+@jax.jit
 def gaps_of(top: Params, hidden_XD: jax.Array, yes: jax.Array, no: jax.Array) -> jax.Array:
     """Logit of token `yes` less that of `no` as the next token, [...] for hidden states [..., D]."""
     yes_D, no_D = transformer.embedded(top, jnp.stack([yes, no])).astype(jnp.float32)  # split, one row would need all
