@@ -201,7 +201,9 @@ def steps(
             if not ended:  # the last call reads what was said last, and hands all over
                 seconds.append((time.perf_counter() - began) / drawing.STEPS)
     (stage,) = lane._stages
-    compiled = drawing.advance.lower(weights, stage.groups, stage.lane, config=config, blocking=False).compile()
+    compiled = drawing.advance.lower(
+        weights, stage.groups, stage.lane, np.int32(0), config=config, blocking=False
+    ).compile()
     analysis = compiled.memory_analysis()
     assert analysis is not None
     per_round = np.reshape(seconds, (1 + ROUNDS, -1)).mean(1)

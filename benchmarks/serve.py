@@ -54,8 +54,7 @@ class Running:
         """Returns once it is ready."""
         command = [sys.executable, "-m", "openlamda", "serve", "--port", str(self.port), "--workers", str(self.workers)]
         environment = os.environ | {"OPENLAMDA_STORE": self.store}
-        environment.setdefault("JAX_COMPILATION_CACHE_DIR", str(self.folder / "jax"))
-        environment.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+        environment.setdefault("XDG_CACHE_HOME", str(self.folder / "cache"))
         with open(self.folder / "server.log", "ab") as log:
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         until = time.monotonic() + 600

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from openlamda.engine.base import TextTree, Tokens
+from openlamda.engine.compiled import compiled
 from openlamda.engine.layered import Layered
 from openlamda.engine.packing import Rows, pack
 from openlamda.engine.reading import gaps_of
@@ -39,7 +40,7 @@ def rate_all(
     The same for any `batch_rows`, bit for bit. ValueError for what `pack` refuses.
     """
     places, rows = pack(trees, questions)
-    rate = partial(rate_row, weights, yes=jnp.int32(yes), no=jnp.int32(no), config=config)
+    rate = partial(rate_row, weights, np.int32(yes), np.int32(no), config=config)
     gaps_RXQ: list[jax.Array] = []
     for n in range(len(rows.tokens_RT)):
         if n >= batch_rows:
@@ -50,8 +51,8 @@ def rate_all(
     return np.stack([np.asarray(gaps_XQ) for gaps_XQ in gaps_RXQ])[places[:, 0], places[:, 1]]
 
 
-@partial(jax.jit, static_argnames="config")
-def rate_row(weights: Layered, row: Rows, yes: jax.Array, no: jax.Array, *, config: ModelConfig) -> jax.Array:
+@compiled(static=("config",))
+def rate_row(weights: Layered, yes: jax.Array, no: jax.Array, row: Rows, *, config: ModelConfig) -> jax.Array:
     """The gap after each question of the texts at each place of a row [X, Q]."""
     tokens_T, depth_T, run_T, branch_T, trunk_T, fork_T, end_XQ = row
     last = weights.layers[-1]

@@ -15,9 +15,10 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from jax.typing import ArrayLike
 
+from openlamda.engine.compiled import compiled
 from openlamda.engine.layered import Layered, whole
 from openlamda.engine.reading import KeysValues
-from openlamda.engine.sampling import TRIES, Rules, choose, logprob_of, repeats, stops
+from openlamda.engine.sampling import TRIES, Array, Rules, choose, logprob_of, repeats, stops
 from openlamda.model import transformer
 from openlamda.model.attention import HIDDEN, distance_buckets
 from openlamda.model.config import ModelConfig
@@ -56,8 +57,8 @@ class Lane(NamedTuple):
     own: tuple[KeysValues, ...]
 
 
-@partial(jax.jit, static_argnames=("config", "G", "P", "T", "dtype", "mesh"))
-def empty_lane(config: ModelConfig, G: int, P: int, T: int, dtype: str, mesh: Mesh | None = None) -> Lane:
+@compiled(static=("config", "G", "P", "T", "dtype", "mesh"))
+def empty_lane(*, config: ModelConfig, G: int, P: int, T: int, dtype: str, mesh: Mesh | None = None) -> Lane:
     """A lane in which nothing is drawn; on a mesh heads are split."""
     none_GP, nothing = jnp.zeros((G, P), jnp.int32), jnp.zeros((G, config.num_heads, P, T, config.d_head), dtype)
     if mesh is not None:
@@ -75,8 +76,8 @@ def empty_lane(config: ModelConfig, G: int, P: int, T: int, dtype: str, mesh: Me
     )
 
 
-@partial(jax.jit, static_argnames=("P", "T"))
-def uniforms(seed: ArrayLike, first: ArrayLike, P: int, T: int) -> jax.Array:
+@compiled(static=("P", "T"))
+def uniforms(seed: Array, first: Array, *, P: int, T: int) -> jax.Array:
     """Random numbers [P, T, U] of the candidates from `first` on: those of a token depend on the seed, its candidate's
     number and its place alone.
 
@@ -90,31 +91,36 @@ def uniforms(seed: ArrayLike, first: ArrayLike, P: int, T: int) -> jax.Array:
     return jax.vmap(of_token)(jnp.arange(P * T)).reshape(P, T, TRIES)
 
 
-@partial(jax.jit, static_argnames="G")
-def repeat(group: Group, G: int) -> Group:
+@compiled(static=("G",))
+def repeat(group: Group, *, G: int) -> Group:
     """G times the same group, as the first content of a lane."""
     return jax.tree.map(lambda one: jnp.repeat(one[None], G, axis=0), jax.tree.map(jnp.asarray, group))
 
 
-@partial(jax.jit, donate_argnames=("groups", "lane"))
+@compiled(donate=("groups", "lane"))
 def join(groups: Group, lane: Lane, place: jax.Array, group: Group, last: jax.Array, wanted: jax.Array):
     """The groups and the lane with a new group at `place`, whose first `wanted` candidates are drawn after `last`."""
     G, P = lane.last_GP.shape
+
+    def put(all_G: jax.Array, one: ArrayLike) -> jax.Array:
+        one = jnp.broadcast_to(jnp.asarray(one, all_G.dtype), all_G.shape[1:])
+        return one[None] if G == 1 else all_G.at[place].set(one)  # the first has less to compile
+
     step = jnp.zeros_like(lane.step) if G == 1 else lane.step
-    groups = jax.tree.map(lambda all_G, one: all_G.at[place].set(one), groups, group)
+    groups = jax.tree.map(put, groups, group)
     lane = lane._replace(
         step=step,
-        start_G=lane.start_G.at[place].set(step),
-        drawing_GP=lane.drawing_GP.at[place].set(jnp.arange(P) < wanted),
-        last_GP=lane.last_GP.at[place].set(last),
-        count_GP=lane.count_GP.at[place].set(0),
-        logprob_GP=lane.logprob_GP.at[place].set(0),
-        stopped_GP=lane.stopped_GP.at[place].set(False),
+        start_G=put(lane.start_G, step),
+        drawing_GP=put(lane.drawing_GP, jnp.arange(P) < wanted),
+        last_GP=put(lane.last_GP, last),
+        count_GP=put(lane.count_GP, 0),
+        logprob_GP=put(lane.logprob_GP, 0),
+        stopped_GP=put(lane.stopped_GP, False),
     )
     return groups, lane
 
 
-@jax.jit
+@compiled()
 def fewer(groups: Group, lane: Lane, kept_P: jax.Array) -> tuple[Group, Lane]:
     """The same groups with those of their candidates that kept_P names, and no others."""
     groups = groups._replace(
@@ -130,7 +136,7 @@ def fewer(groups: Group, lane: Lane, kept_P: jax.Array) -> tuple[Group, Lane]:
     return groups, lane
 
 
-@partial(jax.jit, static_argnames="size")
+@compiled(static=("size",))
 def leave(lane: Lane, place: jax.Array, *, size: int) -> tuple[KeysValues, ...]:
     """Keys and values [H, P, size, K] of one group's candidates from their start on, for each layer."""
 
@@ -143,16 +149,14 @@ def leave(lane: Lane, place: jax.Array, *, size: int) -> tuple[KeysValues, ...]:
     return jax.tree.map(one, lane.own)
 
 
-@partial(jax.jit, donate_argnames="own")
+@compiled(donate=("own",))
 def put_back(own: tuple[KeysValues, ...], part: tuple[KeysValues, ...], kept_P: jax.Array) -> tuple[KeysValues, ...]:
     """`own` with the candidates that `fewer` kept as they are now."""
     return jax.tree.map(lambda all_HPTK, few_HPTK: all_HPTK.at[:, kept_P].set(few_HPTK), own, part)
 
 
-@partial(jax.jit, static_argnames=("config", "blocking"), donate_argnames="lane")
-def advance(
-    weights: Layered, groups: Group, lane: Lane, few: ArrayLike = 0, *, config: ModelConfig, blocking: bool
-) -> Lane:
+@compiled(static=("config", "blocking"), donate=("lane",))
+def advance(weights: Layered, groups: Group, lane: Lane, few: Array, *, config: ModelConfig, blocking: bool) -> Lane:
     """Up to STEPS tokens more of each candidate that is drawn, until no group has more than `few` of them left.
 
     A candidate's token depends on its prefix, its rules, its random numbers and how many tokens it has said, so it is

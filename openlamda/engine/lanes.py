@@ -4,7 +4,7 @@ On a CPU a group has a lane of its own, and each core runs one: a step of a few 
 cores. Elsewhere a step reads all weights from memory whoever is drawn, so groups share a lane.
 """
 
-from collections import deque
+from collections import Counter, deque
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -25,6 +25,7 @@ from openlamda.model.config import ModelConfig
 CANDIDATES = (4, 8, 16)  # of a group; a group alone becomes one of 4 when so few are left
 STEPS_KEPT = (16, 80, 320, 1280)
 KEPT = 6  # lanes that are not in use
+OFTEN = 6  # times that a size was wanted beside a larger one, before it pays to compile it
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def group_of(
     limits = np.array((sampling.max_tokens, sampling.block_ngram, sampling.context_block_ngram), np.int32)
     rules = Rules.of([sampling] * P, vocab_size)
     most = max(P, CANDIDATES[-1])  # always of as many, so that one shape is compiled
-    uniform_PTU = np.asarray(drawing.uniforms(np.uint32(seed % 2**32), np.int32(first), most, draws))[:P]
+    uniform_PTU = np.asarray(drawing.uniforms(np.uint32(seed % 2**32), np.int32(first), P=most, T=draws))[:P]
     return Group(cache.layers, cache.length, jnp.asarray(text), jnp.asarray(uniform_PTU), rules, *limits)
 
 
@@ -91,15 +92,28 @@ class Lanes:
     ):
         self.weights, self.config, self.dtype, self.groups, self.turns = weights, config, dtype, groups, turns
         self._idle: deque[AnyLane] = deque(maxlen=kept)
+        self._wanted: Counter[tuple[int, ...]] = Counter()
 
     def take(self, work: Work) -> AnyLane:
-        """An empty lane that fits the work."""
-        for lane in list(self._idle):
-            if lane.shape == work.request.shape:
-                with suppress(ValueError):  # another thread may have taken it
-                    self._idle.remove(lane)
-                    return lane
+        """An empty lane that fits the work; one for more candidates, if there is one, while its own would not pay."""
+        shape, idle = work.request.shape, list(self._idle)
+        fitting = [lane for lane in idle if lane.shape == shape]
+        if not fitting and isinstance(work.request, Draw):
+            larger = [lane for lane in idle if isinstance(lane, Lane) and lane.holds(*shape)]
+            if larger and not self.pays(shape, wanted=True):
+                fitting = larger
+        for lane in fitting:
+            with suppress(ValueError):  # another thread may have taken it
+                self._idle.remove(lane)
+                return lane
         return work.request.lane(self)
+
+    def pays(self, shape: tuple[int, ...], *, wanted: bool = False) -> bool:
+        """Whether it pays to compile a shape in whose place a larger one can serve; `wanted`: it is wanted once more.
+        To compile one takes seconds, and saves milliseconds at a time.
+        """
+        self._wanted[shape] += wanted
+        return self._wanted[shape] >= OFTEN
 
     def give_back(self, lane: AnyLane) -> None:
         """Keep a lane for the next group of its shape, in place of the one that was given back first."""
@@ -112,13 +126,17 @@ class Lane:
     def __init__(self, lanes: Lanes, shape: tuple[int, int, int]):
         self.shape: tuple[int | str, ...] = shape
         self._all = lanes
-        self._P, _, self._T = shape
+        self._P, self._S, self._T = shape
         self._works: list[Work | None] = [None] * lanes.groups
         self._stages: list[_Stage] = []  # the whole lane, and of a group alone those that are left, fewer and fewer
 
     def fits(self, work: Work) -> bool:
         """Whether there is room for a work."""
         return None in self._works and self.shape == work.request.shape
+
+    def holds(self, P: int, S: int, T: int) -> bool:
+        """Whether there is room for a work of so many candidates or fewer."""
+        return self._P >= P and (self._S, self._T) == (S, T)
 
     def join(self, work: Work) -> None:
         """Draw the candidates of a work, from the next step on."""
@@ -129,8 +147,10 @@ class Lane:
         if not self._stages:
             G = len(self._works)
             mesh = self._all.weights.mesh
-            lane = drawing.empty_lane(self._all.config, G, self._P, self._T, self._all.dtype, mesh)
-            self._stages = [_Stage(drawing.repeat(group, G), lane)]
+            lane = drawing.empty_lane(
+                config=self._all.config, G=G, P=self._P, T=self._T, dtype=self._all.dtype, mesh=mesh
+            )
+            self._stages = [_Stage(drawing.repeat(group, G=G), lane)]
         (stage,) = self._stages
         last, wanted = np.int32(draw.prefix[-1]), np.int32(draw.n)
         stage.groups, stage.lane = drawing.join(stage.groups, stage.lane, np.int32(place), group, last, wanted)
@@ -141,7 +161,8 @@ class Lane:
         stage = self._stages[-1]
         samplings = [work.request.sampling for work in self._works if work is not None]
         blocking = any(sampling.block_ngram or sampling.context_block_ngram for sampling in samplings)
-        smaller = [size for size in CANDIDATES if size < stage.lane.last_GP.shape[1]] if len(self._works) == 1 else []
+        alone, P = len(self._works) == 1, stage.lane.last_GP.shape[1]
+        smaller = [size for size in CANDIDATES if alone and size < P and self._all.pays((size, self._S, self._T))]
         few = np.int32(max(smaller, default=0))  # a group alone goes on in a smaller lane as soon as one holds it
         options = {"config": self._all.config, "blocking": blocking}
         with self._all.turns:
@@ -152,7 +173,7 @@ class Lane:
             if work is not None and not drawing_GP[place].any():
                 ended.append((work, self._result(place, work.request)))
                 self._leave(place)
-        if not ended and len(self._works) == 1:
+        if not ended and alone:
             self._narrow(stage, drawing_GP[0])
         return ended
 
@@ -169,8 +190,9 @@ class Lane:
 
     def _narrow(self, stage: "_Stage", drawing_P: np.ndarray) -> None:
         """Go on with those that are left, where a smaller lane holds them."""
-        size = padded_size(int(drawing_P.sum()), CANDIDATES)
-        if size < len(drawing_P):
+        sizes = [size for size in CANDIDATES if drawing_P.sum() <= size < len(drawing_P)]
+        size = next((size for size in sizes if self._all.pays((size, self._S, self._T), wanted=True)), None)
+        if size is not None:
             kept_P = np.argsort(~drawing_P, kind="stable")[:size].astype(np.int32)
             groups, lane = drawing.fewer(stage.groups, stage.lane, kept_P)
             self._stages.append(_Stage(groups, lane, kept_P))

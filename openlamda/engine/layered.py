@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
@@ -38,7 +37,7 @@ def layered(params: Mapping[str, jax.Array | np.ndarray], config: ModelConfig, m
     """
 
     def put(weight: jax.Array | np.ndarray, axes: tuple[str | None, ...]) -> jax.Array:
-        return jnp.asarray(weight) if mesh is None else jax.device_put(weight, decode_sharding(mesh, axes))
+        return jax.device_put(weight, None if mesh is None else decode_sharding(mesh, axes))
 
     top: Params = {}
     layers: list[Params] = [{} for _ in range(config.num_layers)]

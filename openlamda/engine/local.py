@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from openlamda.engine import bulk
+from openlamda.engine import bulk, compiled
 from openlamda.engine.base import Candidate, Limits, Sampling, TextTree, Tokens
 from openlamda.engine.lanes import CANDIDATES, KEPT, Draw, Drawn, Lanes
 from openlamda.engine.layered import Layered, layered
@@ -25,8 +25,8 @@ from openlamda.engine.reading import (
     Cache,
     KeysValues,
     extend,
-    extend_each,
-    gaps_of,
+    gaps_after,
+    gaps_after_each,
     join_blocks,
     likeliest_of,
     logprobs_of,
@@ -41,7 +41,7 @@ from openlamda.model.params import Params
 from openlamda.model.quantized import activation_dtype
 
 SIZES = (128, 256, 512, 1024, 2048, 4096, 8192, 16384)  # of prefixes
-READ = (16, 32, 64, 256)  # tokens of a prefix read at once
+READ = (32, 64, 256)  # tokens of a prefix read at once
 TREES = (16, 64, 128, 256, 512, 1024)  # tokens of all continuations together
 NODES = (4, 5, 8, 64)  # tokens of the questions after each reply
 CACHE_BYTES = 2**28
@@ -61,17 +61,19 @@ def usual_lanes(mesh: Mesh | None = None) -> tuple[int, int]:
 def compiled_folder() -> Path | None:
     """Where compiled code is kept: in the user's cache folder, if there is one."""
     try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "openlamda" / "jax"
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "openlamda" / "compiled"
     except RuntimeError:  # no home, as in some containers
         return None
 
 
-def keep_compiled() -> None:
-    """Keep compiled code, so that the next start is quick."""
+def keep_compiled(config: ModelConfig) -> None:
+    """Keep compiled code of models of a shape, so that the next start is quick."""
     folder = compiled_folder()
     if folder is None:
         return
-    jax.config.update("jax_compilation_cache_dir", str(folder))
+    if compiled.keep_in(folder, config):
+        return
+    jax.config.update("jax_compilation_cache_dir", str(folder / "jax"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
 
@@ -242,8 +244,8 @@ class LocalModel:
         tree = Tree(last)
         asked = [tree.path(tree.path(0, reply), question) for reply in replies for question in questions]
         with self._turns:
-            hidden_ND, _ = extend(self._weights, cache, *tree.arrays(TREES), config=self.config)
-            gaps_N = np.asarray(gaps_of(self._weights.top, hidden_ND, np.int32(yes), np.int32(no)))
+            words = np.int32(yes), np.int32(no)
+            gaps_N = np.asarray(gaps_after(self._weights, cache, *tree.arrays(TREES), *words, config=self.config))
         return gaps_N[np.reshape(asked, (len(replies), len(questions)))].tolist()
 
     def _rate_drawn(
@@ -255,10 +257,9 @@ class LocalModel:
         tokens_N, depth_N, visible_NN = tree.arrays(NODES)
         tokens_CN = np.tile(tokens_N, (len(part.length_C), 1))
         with self._turns:
-            hidden_CND, _ = extend_each(
-                self._weights, cache, part.own, part.length_C, tokens_CN, depth_N, visible_NN, config=self.config
-            )
-            gaps_CN = np.asarray(gaps_of(self._weights.top, hidden_CND, np.int32(yes), np.int32(no)))
+            asked = tokens_CN, depth_N, visible_NN, np.int32(yes), np.int32(no)
+            gaps = gaps_after_each(self._weights, cache, part.own, part.length_C, *asked, config=self.config)
+            gaps_CN = np.asarray(gaps)
         return {reply: gaps_CN[place, ends].tolist() for reply, place in part.place.items()}
 
     def rate_all(

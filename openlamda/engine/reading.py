@@ -7,13 +7,14 @@ X any, B 1.
 """
 
 from collections.abc import Sequence
-from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
+from openlamda.engine.compiled import compiled
 from openlamda.engine.layered import Layered
 from openlamda.engine.prefixes import BLOCK
 from openlamda.model import transformer
@@ -21,6 +22,7 @@ from openlamda.model.attention import HIDDEN, bias_of_distance
 from openlamda.model.config import ModelConfig
 from openlamda.model.params import Params
 
+Array = jax.Array | np.ndarray
 KeysValues = tuple[jax.Array, jax.Array]
 
 
@@ -36,7 +38,7 @@ class Cache(NamedTuple):
         return self.layers[0][0].shape[1]
 
 
-@partial(jax.jit, static_argnames=("size", "config", "dtype"))
+@compiled(static=("size", "config", "dtype"))
 def read(
     weights: Layered,
     known: Cache | Sequence[jax.Array],
@@ -69,7 +71,7 @@ def read(
     return cache, last_D, [whole[:, :, :, start : start + BLOCK] for start in range(0, N - BLOCK + 1, BLOCK)]
 
 
-@partial(jax.jit, static_argnames=("config", "dtype"))
+@compiled(static=("config", "dtype"))
 def join_blocks(blocks: Sequence[jax.Array], length: ArrayLike, *, config: ModelConfig, dtype: str) -> Cache:
     """The cache of blocks that follow one another, of which the first `length` tokens count."""
     return _join_blocks(blocks, jnp.asarray(length), config, dtype)
@@ -83,7 +85,7 @@ def _join_blocks(blocks: Sequence[jax.Array], length: jax.Array, config: ModelCo
     return Cache(tuple((layer[0], layer[1]) for layer in whole), length)
 
 
-@partial(jax.jit, static_argnames="config")
+@compiled(static=("config",))
 def extend(
     weights: Layered,
     cache: Cache,
@@ -117,8 +119,25 @@ def extend(
     return transformer.rms_norm(x_BND[0], weights.top["norm_final"]), tuple(kept)
 
 
-@partial(jax.jit, static_argnames="config")
-def extend_each(
+@compiled(static=("config",))
+def gaps_after(
+    weights: Layered,
+    cache: Cache,
+    tokens_N: jax.Array,
+    depth_N: jax.Array,
+    visible_NN: jax.Array,
+    yes: Array,
+    no: Array,
+    *,
+    config: ModelConfig,
+) -> jax.Array:
+    """The gap [N] after each node of a tree that `extend` would read."""
+    hidden_ND, _ = extend(weights, cache, tokens_N, depth_N, visible_NN, config=config)
+    return gaps_of(weights.top, hidden_ND, yes, no)
+
+
+@compiled(static=("config",))
+def gaps_after_each(
     weights: Layered,
     cache: Cache,
     own: tuple[KeysValues, ...],
@@ -126,21 +145,22 @@ def extend_each(
     tokens_CN: jax.Array,
     depth_N: jax.Array,
     visible_NN: jax.Array,
+    yes: Array,
+    no: Array,
     *,
     config: ModelConfig,
-) -> tuple[jax.Array, tuple[KeysValues, ...]]:
-    """Read a tree of tokens after each of C continuations of the prefix, as `extend` does after the prefix itself.
+) -> jax.Array:
+    """Read a tree of tokens after each of C continuations of the prefix: the gap [C, N] after each node.
 
     `own`: keys and values [H, C, T, K] of the continuations for each layer, of which the first length_C[c] positions
-    count. The trees are alike but for their tokens. Returns hidden states [C, N, D] and the trees' keys and values
-    [H, C, N, K].
+    count. The trees are alike but for their tokens.
     """
     (C, N), T = tokens_CN.shape, own[0][0].shape[2]
     place_S, place_T = jnp.arange(cache.size), jnp.arange(T)
     after_CN = length_C[:, None] + depth_N
 
     @jax.jit  # traced once for all layers
-    def block(x_BXD: jax.Array, layer: Params, prefix: KeysValues, said: KeysValues) -> tuple[jax.Array, KeysValues]:
+    def block(x_BXD: jax.Array, layer: Params, prefix: KeysValues, said: KeysValues) -> jax.Array:
         query_HXK, key_HXK, value_HXK = (part[0] for part in transformer.project(x_BXD, layer))
         key, value = (part.reshape(len(part), C, N, -1) for part in (key_HXK, value_HXK))
         table_HR = layer["relative_bias"]
@@ -151,15 +171,13 @@ def extend_each(
         to_said = _bias(table_HR, after_CN, place_T, (place_T < length_C[:, None])[:, None], config)
         to_own = _bias(table_HR, depth_N, depth_N, visible_NN, config)[:, None]
         parts = ((*prefix, to_prefix), (*said, to_said), (key, value, to_own))
-        mixed_HXK = _attend(query_HXK, *parts)
-        return transformer.close_block(x_BXD, mixed_HXK[None], layer, config), (key, value)
+        return transformer.close_block(x_BXD, _attend(query_HXK, *parts)[None], layer, config)
 
     x_BXD = transformer.embedded(weights.top, tokens_CN.reshape(-1))[None]
-    kept = []
     for layer, prefix, said in zip(weights.layers, cache.layers, own, strict=True):
-        x_BXD, read_now = block(x_BXD, layer, prefix, said)
-        kept.append(read_now)
-    return transformer.rms_norm(x_BXD[0], weights.top["norm_final"]).reshape(C, N, -1), tuple(kept)
+        x_BXD = block(x_BXD, layer, prefix, said)
+    hidden_XD = transformer.rms_norm(x_BXD[0], weights.top["norm_final"])
+    return gaps_of(weights.top, hidden_XD, yes, no).reshape(C, N)
 
 
 def _bias(
@@ -193,22 +211,21 @@ def _attend(query_HXK: jax.Array, *parts: tuple[jax.Array, jax.Array, jax.Array]
     return (mixed_HXK / total_HX1).astype(query_HXK.dtype)
 
 
-@jax.jit
+@compiled()
 def logprobs_of(weights: Layered, hidden_ND: jax.Array, node_P: jax.Array, token_P: jax.Array) -> jax.Array:
     """Natural logprob [P] of token_P[i] as the next one after node_P[i]."""
     logits_NV = transformer.logits(weights.top, hidden_ND)
     return logits_NV[node_P, token_P] - jax.nn.logsumexp(logits_NV, -1)[node_P]
 
 
-@partial(jax.jit, static_argnames="k")
+@compiled(static=("k",))
 def likeliest_of(weights: Layered, hidden_ND: jax.Array, *, k: int) -> tuple[jax.Array, jax.Array]:
     """The k likeliest next tokens [N, k] after each node, the likeliest first, and their natural logprobs."""
     values_Nk, token_Nk = jax.lax.top_k(jax.nn.log_softmax(transformer.logits(weights.top, hidden_ND)), k)
     return token_Nk, values_Nk
 
 
-@jax.jit
-def gaps_of(top: Params, hidden_XD: jax.Array, yes: jax.Array, no: jax.Array) -> jax.Array:
+def gaps_of(top: Params, hidden_XD: jax.Array, yes: Array, no: Array) -> jax.Array:
     """Logit of token `yes` less that of `no` as the next token, [...] for hidden states [..., D]."""
     yes_D, no_D = transformer.embedded(top, jnp.stack([yes, no])).astype(jnp.float32)  # split, one row would need all
     return jnp.einsum("...d,d->...", hidden_XD, (yes_D - no_D) * hidden_XD.shape[-1] ** -0.5)

@@ -55,9 +55,9 @@ class SearchLane:
         group = group_of(
             search.cache, search.prefix, search.sampling, seed, first, B, draws, vocab_size=config.vocab_size
         )
-        self._group = repeat(group, 1)
+        self._group = repeat(group, G=1)
         last, mesh = np.int32(search.prefix[-1]), self._all.weights.mesh
-        self._state = searching.begin(config, B, self._T, self._all.dtype, last, mesh)
+        self._state = searching.begin(last, config=config, B=B, T=self._T, dtype=self._all.dtype, mesh=mesh)
         self._work = work
 
     def step(self) -> list[tuple[Work, list[Candidate]]]:

@@ -6,7 +6,6 @@ written: XLA would copy all keys and values twice to bring the rows in order.
 Axes: G groups, here 1, P candidates of a group, here the rows B, H heads, T steps kept, K head size, V vocabulary.
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -15,6 +14,7 @@ from jax.sharding import Mesh
 
 from openlamda.engine import beam, drawing
 from openlamda.engine.beam import Beams
+from openlamda.engine.compiled import compiled
 from openlamda.engine.drawing import STEPS, Group
 from openlamda.engine.layered import Layered
 from openlamda.engine.reading import KeysValues
@@ -22,7 +22,7 @@ from openlamda.model.config import ModelConfig
 
 COPIED = 16  # steps at once; T is a multiple of it
 
-found = jax.jit(beam.found)
+found = compiled()(beam.found)
 
 
 class State(NamedTuple):
@@ -32,15 +32,15 @@ class State(NamedTuple):
     lane: drawing.Lane
 
 
-@partial(jax.jit, static_argnames=("config", "B", "T", "dtype", "mesh"))
-def begin(config: ModelConfig, B: int, T: int, dtype: str, last: jax.Array, mesh: Mesh | None = None) -> State:
+@compiled(static=("config", "B", "T", "dtype", "mesh"))
+def begin(last: jax.Array, *, config: ModelConfig, B: int, T: int, dtype: str, mesh: Mesh | None = None) -> State:
     """A search in which nothing is said after `last`; on a mesh heads are split."""
-    lane = drawing.empty_lane(config, 1, B, T, dtype, mesh)
+    lane = drawing.empty_lane(config=config, G=1, P=B, T=T, dtype=dtype, mesh=mesh)
     own = jax.tree.map(lambda x_GHBTK: x_GHBTK[0], lane.own)
     return State(beam.start(B, B, T), lane._replace(last_GP=jnp.full((1, B), last), own=own))
 
 
-@partial(jax.jit, static_argnames=("config", "blocking"), donate_argnames="state")
+@compiled(static=("config", "blocking"), donate=("state",))
 def advance(
     weights: Layered,
     group: Group,

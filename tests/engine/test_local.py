@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from openlamda.engine import drawing
 from openlamda.engine.base import Sampling, rate_by_score
+from openlamda.engine.lanes import OFTEN
 from openlamda.engine.local import TREES, LocalModel, portions
 from openlamda.model import params as weights
 from openlamda.model import transformer
@@ -265,10 +266,39 @@ def test_logprobs_of_long_candidates_equal_a_plain_forward(fresh, max_tokens):
     assert_logprobs_are_plain(model, prefix, candidates)
 
 
-def test_the_last_few_candidates_of_many_equal_a_plain_forward(fresh):
-    """Of sixteen, some eight and then four are drawn in smaller lanes."""
-    model, prefix = fresh(), some(9, 20)
+def lanes_of(model, monkeypatch):
+    """A list to which each step adds for how many candidates its lane is."""
+    sizes, advance = [], drawing.advance
+
+    def watch(weights, groups, lane, few, **options):
+        sizes.append(lane.last_GP.shape[1])
+        return advance(weights, groups, lane, few, **options)
+
+    monkeypatch.setattr(drawing, "advance", watch)
+    return sizes
+
+
+def test_a_larger_lane_serves_until_one_of_the_size_was_wanted_often(fresh, monkeypatch):
+    model, prefix, sampling = fresh(lanes=1), some(9, 20), Sampling(max_tokens=3, stop=())
+    expected = fresh().sample(prefix, 3, sampling, seed=1)
+    drawn_in = lanes_of(model, monkeypatch)
+    model.sample(prefix, 16, sampling, seed=0)
+    for _ in range(OFTEN - 1):
+        assert [one.tokens for one in model.sample(prefix, 3, sampling, seed=1)] == [one.tokens for one in expected]
+    assert 4 not in drawn_in
+    model.sample(prefix, 3, sampling, seed=1)
+    assert drawn_in[-1] == 4
+
+
+def test_the_last_few_candidates_of_many_equal_a_plain_forward(fresh, monkeypatch):
+    """Of sixteen, some eight and then four are drawn in smaller lanes, from when these were wanted often."""
+    model, prefix = fresh(lanes=1), some(9, 20)
+    drawn_in = lanes_of(model, monkeypatch)
+    for _ in range(OFTEN):
+        model.sample(prefix, 16, Sampling(max_tokens=70, stop=(1,)), seed=0)
+    drawn_in.clear()
     candidates = model.sample(prefix, 16, Sampling(max_tokens=70, stop=(1,)), seed=0)
+    assert list(dict.fromkeys(drawn_in)) == [16, 8, 4]
     left = [sum(len(candidate.tokens) > steps for candidate in candidates) for steps in (16, 32, 48)]
     assert 8 >= left[0] > 4 >= left[1] and left[2] > 0
     assert_logprobs_are_plain(model, prefix, candidates)

@@ -1,0 +1,155 @@
+"""Functions compiled for fixed shapes, kept on disk as machine code: a later start neither traces nor compiles them.
+
+JAX's own cache keeps what is compiled, too, but finds it by the lowered code, which takes as long to make as all else
+that a start does. Here the shapes of the arguments name it, with everything that the code is made from. Functions of
+one CPU device alone; elsewhere, and where JAX's cache is set, they are as under `jax.jit`: XLA cannot write again what
+was loaded from there (the file lacks functions, which is found out only when it runs).
+"""
+
+import hashlib
+import os
+import pickle
+import tempfile
+import threading
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import lru_cache, partial, update_wrapper
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO, Any
+
+import jax
+from jax.core import Tracer
+from jax.experimental import serialize_executable
+
+Code = Callable[..., Any]
+SOURCES = ("engine", "model")  # folders of the package that decide what is computed
+AT_START = 24  # functions that are loaded before they are called: those that were the first to be compiled
+_folder: Path | None = None
+_functions: dict[str, "Compiled"] = {}
+
+
+def keep_in(folder: Path, model: Hashable) -> bool:
+    """Keep what is compiled from now on, for models of one shape, in a folder, and take what is there; False where that
+    is not for this device.
+    """
+    global _folder
+    fits = jax.default_backend() == "cpu" and jax.device_count() == 1
+    _folder = folder / made_from() / named(model) if fits else None
+    if _folder:
+        threading.Thread(target=load_first, args=(_folder,)).start()
+    return fits
+
+
+def load_first(folder: Path) -> None:
+    """Load what was compiled first in a folder, which a start is likely to need, in the order of that."""
+    for path in sorted(folder.glob("*-*"), key=lambda path: path.stat().st_mtime_ns)[:AT_START]:
+        function = _functions.get(path.name.split("-")[0])
+        if not threading.main_thread().is_alive():
+            return  # the process ends, which must not meet XLA at work
+        if function:
+            with suppress(Exception), path.open("rb") as file:
+                function.take(pickle.load(file), partial(_code, file))
+
+
+@lru_cache(maxsize=1)
+def made_from() -> str:
+    """A name for all that decides a function's machine code but its arguments' shapes: our code, JAX, this CPU."""
+    parts = [version("jax"), version("jaxlib"), os.environ.get("XLA_FLAGS", ""), str(jax.config.read("jax_enable_x64"))]
+    package = Path(__file__).parent.parent
+    for path in sorted(path for name in SOURCES for path in (package / name).glob("*.py")):
+        parts.append(hashlib.sha256(path.read_bytes()).hexdigest())
+    cpu = Path("/proc/cpuinfo")
+    if cpu.is_file():
+        parts += [line for line in cpu.read_text().split("\n\n")[0].splitlines() if line.startswith(("flags", "model"))]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+class Compiled:
+    """A function of arrays, compiled for each shape of them that it is called with. Arguments named in `static` are
+    given by name and compiled in; those in `donate` give their memory to the results.
+    """
+
+    def __init__(self, function: Callable[..., Any], static: Sequence[str], donate: Sequence[str]):
+        update_wrapper(self, function)
+        self._name = f"{function.__module__}.{function.__name__}"
+        self._jit = jax.jit(function, static_argnames=static, donate_argnames=donate)
+        self.lower = self._jit.lower
+        self._lock = threading.Lock()
+        self._found: dict[Hashable, Future[Code | None]] = {}
+        _functions[self._name] = self
+
+    def __call__(self, *args: Any, **static: Any) -> Any:
+        """As the function itself."""
+        folder = _folder
+        leaves, tree = jax.tree.flatten(args)
+        of_jax = jax.config.read("jax_compilation_cache_dir")
+        if folder is None or of_jax or any(isinstance(leaf, Tracer) for leaf in leaves):
+            return self._jit(*args, **static)
+        key = tree, tuple(static.items()), tuple([(leaf.shape, leaf.dtype) for leaf in leaves])
+        code = None
+        while code is None:
+            found = self._found.get(key)
+            if found is None or not found.done():
+                found = self.take(key, lambda: self._kept(folder / f"{self._name}-{named(key)}", key, args, static))
+            code = found.result()
+        return code(*args)
+
+    def take(self, key: Hashable, make: Callable[[], Code | None]) -> Future[Code | None]:
+        """What is found for a key, or made now, by one thread alone; None where it made nothing."""
+        with self._lock:
+            found = self._found.get(key)
+            if found is not None:
+                return found
+            found = self._found[key] = Future()
+        try:
+            code = make()
+            if code is None:
+                del self._found[key]
+            found.set_result(code)
+        except BaseException as error:
+            del self._found[key]
+            found.set_exception(error)
+        return found
+
+    def _kept(self, path: Path, key: Hashable, args: Sequence[Any], static: dict[str, Any]) -> Code:
+        with suppress(OSError), path.open("rb") as file:
+            if (code := _code(file, 2)) is not None:
+                return code
+        made = self._jit.lower(*args, **static).compile()
+        with suppress(Exception):  # a later start without it is only slower
+            write(path, pickle.dumps(key) + pickle.dumps(serialize_executable.serialize(made)))
+        return made
+
+
+def compiled(*, static: Sequence[str] = (), donate: Sequence[str] = ()) -> Callable[[Callable[..., Any]], Compiled]:
+    """A decorator that makes a function a `Compiled` one."""
+    return lambda function: Compiled(function, static, donate)
+
+
+def _code(file: IO[bytes], parts: int = 1) -> Code | None:
+    """What the last of so many parts of a file holds; None where it is of no use: it is made anew."""
+    try:
+        *_, stored = [pickle.load(file) for _ in range(parts)]
+        return serialize_executable.deserialize_and_load(*stored)
+    except Exception:
+        return None
+
+
+def named(key: Hashable) -> str:
+    """A file's name for what a function was compiled for."""
+    return hashlib.sha256(repr(key).encode()).hexdigest()[:24]
+
+
+def write(path: Path, data: bytes) -> None:
+    """Whole or not at all. OSError where the folder takes no file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        try:
+            file.write(data)
+            file.flush()
+            os.replace(file.name, path)
+        except OSError:
+            os.unlink(file.name)
+            raise

@@ -1,0 +1,131 @@
+"""Compiled functions that are kept on disk: found again, told apart, made anew where a file is of no use."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from openlamda.engine import compiled
+from openlamda.engine.compiled import Compiled
+
+
+def scaled(x: jax.Array, *, by: int) -> jax.Array:
+    return x * by
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(compiled, "_folder", tmp_path)
+    monkeypatch.setattr(compiled, "_functions", {})
+    of_jax = jax.config.read("jax_compilation_cache_dir")
+    jax.config.update("jax_compilation_cache_dir", None)
+    yield tmp_path
+    jax.config.update("jax_compilation_cache_dir", of_jax)
+
+
+def started() -> tuple[Compiled, list[tuple[int, ...]]]:
+    """The function as a new process has it, and the shapes that it is traced for."""
+    traced: list[tuple[int, ...]] = []
+
+    def seen(x: jax.Array, *, by: int) -> jax.Array:
+        traced.append(x.shape)
+        return scaled(x, by=by)
+
+    seen.__name__ = scaled.__name__
+    return Compiled(seen, static=("by",), donate=()), traced
+
+
+def test_a_later_start_traces_nothing_and_gives_the_same(folder):
+    x = np.arange(5, dtype=np.float32)
+    first, traced = started()
+    np.testing.assert_array_equal(first(x, by=3), x * 3)
+    np.testing.assert_array_equal(first(x + 1, by=3), (x + 1) * 3)
+    assert traced == [(5,)]
+    second, traced = started()
+    np.testing.assert_array_equal(second(x, by=3), x * 3)
+    assert traced == []
+
+
+@pytest.mark.parametrize(
+    ("x", "by"), [(np.ones(5, np.float32), 4), (np.ones(6, np.float32), 3), (np.ones(5, np.int32), 3)]
+)
+def test_other_shapes_dtypes_and_static_arguments_are_told_apart(folder, x, by):
+    first, _ = started()
+    first(np.ones(5, np.float32), by=3)
+    second, traced = started()
+    found = second(x, by=by)
+    assert (found.dtype, found.tolist()) == (x.dtype, (x * by).tolist())
+    assert traced == [x.shape]
+
+
+@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[: len(data) // 2], lambda data: b"x" + data])
+def test_a_damaged_file_is_made_anew(folder, damage: Callable[[bytes], bytes]):
+    first, _ = started()
+    first(np.ones(5), by=3)
+    (path,) = folder.iterdir()
+    whole = path.read_bytes()
+    path.write_bytes(damage(whole))
+    second, traced = started()
+    compiled.load_first(folder)
+    assert second(np.ones(5), by=3).tolist() == [3] * 5
+    assert traced == [(5,)]
+    third, traced = started()
+    assert third(np.ones(5), by=3).tolist() == [3] * 5
+    assert traced == []
+
+
+def test_what_a_start_needed_is_loaded_before_it_is_called(folder):
+    first, _ = started()
+    first(np.ones(5), by=3)
+    second, traced = started()
+    compiled.load_first(folder)
+    for path in folder.iterdir():
+        path.unlink()
+    assert second(np.ones(5), by=3).tolist() == [3] * 5
+    assert traced == []
+
+
+def test_a_folder_that_takes_no_file_makes_a_start_slower_and_nothing_else(folder, monkeypatch):
+    (folder / "file").touch()
+    monkeypatch.setattr(compiled, "_folder", folder / "file" / "below")
+    first, traced = started()
+    assert first(np.ones(5), by=3).tolist() == [3] * 5
+    assert traced == [(5,)]
+
+
+def test_where_jax_keeps_what_is_compiled_nothing_is_kept_twice(folder, tmp_path_factory):
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("jax")))
+    first, _ = started()
+    assert first(np.ones(5), by=3).tolist() == [3] * 5
+    assert list(folder.iterdir()) == []
+
+
+def test_within_another_computation_it_is_part_of_that(folder):
+    first, _ = started()
+    assert jax.jit(lambda x: first(x, by=3) + 1)(jnp.ones(2)).tolist() == [4, 4]
+    assert list(folder.iterdir()) == []
+
+
+def test_a_failure_is_told_each_time(folder):
+    def broken(x: jax.Array) -> Any:
+        raise ValueError("no such thing")
+
+    function = Compiled(broken, static=(), donate=())
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no such thing"):
+            function(np.ones(2))
+
+
+def test_other_code_or_another_cpu_has_files_of_its_own(monkeypatch):
+    compiled.made_from.cache_clear()
+    before = compiled.made_from()
+    assert before == compiled.made_from()
+    for name, value in (("SOURCES", ("engine",)), ("version", lambda name: "0")):
+        with monkeypatch.context() as patched:
+            patched.setattr(compiled, name, value)
+            compiled.made_from.cache_clear()
+            assert compiled.made_from() != before
+    compiled.made_from.cache_clear()
