@@ -84,8 +84,7 @@ class Compiled:
         """As the function itself."""
         folder = _folder
         leaves, tree = jax.tree.flatten(args)
-        of_jax = jax.config.read("jax_compilation_cache_dir")
-        if folder is None or of_jax or any(isinstance(leaf, Tracer) for leaf in leaves):
+        if folder is None or jax_keeps_in() or any(isinstance(leaf, Tracer) for leaf in leaves):
             return self._jit(*args, **static)
         key = tree, tuple(static.items()), tuple([(leaf.shape, leaf.dtype) for leaf in leaves])
         code = None
@@ -126,6 +125,11 @@ class Compiled:
 def compiled(*, static: Sequence[str] = (), donate: Sequence[str] = ()) -> Callable[[Callable[..., Any]], Compiled]:
     """A decorator that makes a function a `Compiled` one."""
     return lambda function: Compiled(function, static, donate)
+
+
+def jax_keeps_in() -> str | None:
+    """The folder of JAX's own cache, if it is set."""
+    return getattr(jax.config, "jax_compilation_cache_dir")  # noqa: B009, no attribute that type checkers know
 
 
 def _code(file: IO[bytes], parts: int = 1) -> Code | None:

@@ -20,7 +20,7 @@ def scaled(x: jax.Array, *, by: int) -> jax.Array:
 def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(compiled, "_folder", tmp_path)
     monkeypatch.setattr(compiled, "_functions", {})
-    of_jax = jax.config.read("jax_compilation_cache_dir")
+    of_jax = compiled.jax_keeps_in()
     jax.config.update("jax_compilation_cache_dir", None)
     yield tmp_path
     jax.config.update("jax_compilation_cache_dir", of_jax)
