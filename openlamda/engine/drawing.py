@@ -76,21 +76,6 @@ def empty_lane(*, config: ModelConfig, G: int, P: int, T: int, dtype: str, mesh:
     )
 
 
-@compiled(static=("P", "T"))
-def uniforms(seed: Array, first: Array, *, P: int, T: int) -> jax.Array:
-    """Random numbers [P, T, U] of the candidates from `first` on: those of a token depend on the seed, its candidate's
-    number and its place alone.
-
-    Drawn once for all steps: the code that draws them is long, and would be compiled into each shape of `advance`.
-    """
-
-    def of_token(n: jax.Array) -> jax.Array:
-        of_candidate = jax.random.fold_in(jax.random.key(seed), first + n // T)
-        return jax.random.uniform(jax.random.fold_in(of_candidate, n % T), (TRIES,))
-
-    return jax.vmap(of_token)(jnp.arange(P * T)).reshape(P, T, TRIES)
-
-
 @compiled(static=("G",))
 def repeat(group: Group, *, G: int) -> Group:
     """G times the same group, as the first content of a lane."""

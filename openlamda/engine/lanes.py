@@ -18,7 +18,7 @@ from openlamda.engine.drawing import Group
 from openlamda.engine.layered import Layered
 from openlamda.engine.padding import padded_size
 from openlamda.engine.reading import Cache, KeysValues
-from openlamda.engine.sampling import Rules
+from openlamda.engine.sampling import Rules, uniforms
 from openlamda.engine.scheduler import Work
 from openlamda.model.config import ModelConfig
 
@@ -67,9 +67,8 @@ def group_of(
     text[: len(prefix)] = prefix
     limits = np.array((sampling.max_tokens, sampling.block_ngram, sampling.context_block_ngram), np.int32)
     rules = Rules.of([sampling] * P, vocab_size)
-    most = max(P, CANDIDATES[-1])  # always of as many, so that one shape is compiled
-    uniform_PTU = np.asarray(drawing.uniforms(np.uint32(seed % 2**32), np.int32(first), P=most, T=draws))[:P]
-    return Group(cache.layers, cache.length, jnp.asarray(text), jnp.asarray(uniform_PTU), rules, *limits)
+    uniform_PTU = jnp.asarray(uniforms(seed, first, P, draws))
+    return Group(cache.layers, cache.length, jnp.asarray(text), uniform_PTU, rules, *limits)
 
 
 class AnyLane(scheduler.Lane, Protocol):
