@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 from openlamda.engine import compiled
 from openlamda.engine.compiled import Compiled
@@ -22,8 +23,10 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(compiled, "_functions", {})
     of_jax = compiled.jax_keeps_in()
     jax.config.update("jax_compilation_cache_dir", None)
+    compilation_cache.reset_cache()  # else one that was used is used on
     yield tmp_path
     jax.config.update("jax_compilation_cache_dir", of_jax)
+    compilation_cache.reset_cache()
 
 
 def started() -> tuple[Compiled, list[tuple[int, ...]]]:
