@@ -1,6 +1,7 @@
 """Compiled functions that are kept on disk: found again, told apart, made anew where a file is of no use."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -10,7 +11,14 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 from openlamda.engine import compiled
+from openlamda.engine.base import Sampling, TextTree
 from openlamda.engine.compiled import Compiled
+from openlamda.engine.local import LocalModel
+from openlamda.model import params as weights
+from openlamda.model.config import ModelConfig
+
+TINY = ModelConfig(num_layers=2, d_model=16, num_heads=2, d_head=16, d_ff=64, vocab_size=50)
+PARAMS = weights.init(TINY, jax.random.key(3))
 
 
 def scaled(x: jax.Array, *, by: int) -> jax.Array:
@@ -18,15 +26,22 @@ def scaled(x: jax.Array, *, by: int) -> jax.Array:
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def kept(tmp_path, monkeypatch):
+    """The folder where the engine's functions are kept."""
     monkeypatch.setattr(compiled, "_folder", tmp_path)
-    monkeypatch.setattr(compiled, "_functions", {})
     of_jax = compiled.jax_keeps_in()
     jax.config.update("jax_compilation_cache_dir", None)
     compilation_cache.reset_cache()  # else one that was used is used on
     yield tmp_path
     jax.config.update("jax_compilation_cache_dir", of_jax)
     compilation_cache.reset_cache()
+
+
+@pytest.fixture
+def folder(kept, monkeypatch):
+    """The same, where no function is known yet."""
+    monkeypatch.setattr(compiled, "_functions", {})
+    return kept
 
 
 def started() -> tuple[Compiled, list[tuple[int, ...]]]:
@@ -89,6 +104,41 @@ def test_what_a_start_needed_is_loaded_before_it_is_called(folder):
         path.unlink()
     assert second(np.ones(5), by=3).tolist() == [3] * 5
     assert traced == []
+
+
+@pytest.mark.parametrize("loaded", ["before", "when called"])
+def test_an_engine_answers_the_same_by_what_an_earlier_start_compiled(kept, monkeypatch, loaded):
+    written: list[Path] = []
+    write = compiled.write
+    monkeypatch.setattr(compiled, "write", lambda path, data: (written.append(path), write(path, data)))
+
+    def answers():
+        for function in compiled._functions.values():
+            monkeypatch.setattr(function, "_found", {})  # as in a new process
+        if loaded == "before":
+            compiled.load_first(kept)
+        model, prefix, sampling = (
+            LocalModel(PARAMS, TINY, lanes=1),
+            tuple(range(5, 25)),
+            Sampling(max_tokens=20, stop=(1,)),
+        )
+        drawn = [model.sample(prefix, 4, sampling, seed) for seed in range(2)]  # the second in the same lane
+        replies = [candidate.tokens for candidate in drawn[-1]]
+        given = [(7, 8, 9), (7, 8)]
+        return (
+            drawn,
+            model.rate(prefix, replies, [(5,), (6, 7)], 2, 3),
+            model.rate(prefix, given, [(5,), (6, 7)], 2, 3),
+            model.score(prefix, given),
+            model.rate_all([TextTree(prefix, ((20, (7, 8)),))], [(5,)], 2, 3, batch_rows=4),
+        )
+
+    first = answers()
+    names = {path.name.split("-")[0].rpartition(".")[2] for path in written}
+    assert {"extend", "append", "join", "advance", "leave", "gaps_after_each", "gaps_of", "rate_row"} <= names
+    written.clear()
+    assert answers() == first
+    assert written == []
 
 
 def test_a_folder_that_takes_no_file_makes_a_start_slower_and_nothing_else(folder, monkeypatch):

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from openlamda.engine.base import Sampling
-from openlamda.engine.sampling import TRIES, Rules, choose, logprob_of, repeats, stops
+from openlamda.engine.sampling import TRIES, Rules, choose, logprob_of, repeats, stops, uniforms
 
 VOCAB, ROWS = 150, 8  # no multiple of the block
 PLACES = np.random.default_rng(0).random((ROWS, TRIES), np.float32)
@@ -224,3 +224,21 @@ def test_wrong_parameters_are_named(wrong):
     (field,) = wrong
     with pytest.raises(ValueError, match=f"^{field}: .*, expected "):
         Sampling(**wrong)
+
+
+@given(st.integers(), st.integers(0, 100), st.integers(1, 6), st.integers(0, 20))
+def test_random_numbers_depend_on_seed_candidate_and_place_alone(seed, first, P, T):
+    alone = uniforms(seed, first, P, T)
+    assert alone.shape == (P, T, TRIES) and alone.dtype == np.float32
+    assert ((alone >= 0) & (alone < 1)).all()
+    np.testing.assert_array_equal(alone, uniforms(seed, 0, first + P, T + 3)[first:, :T])
+    if T:
+        assert (uniforms(seed + 1, first, P, T) != alone).any()
+        assert len({row.tobytes() for row in alone}) == P
+
+
+def test_random_numbers_are_even():
+    """By hundredths: a sum of squares that chance exceeds once in a million."""
+    numbers = uniforms(3, 0, 64, 200).ravel()
+    counts = np.bincount((numbers * 100).astype(int), minlength=100)
+    assert len(counts) == 100 and ((counts - numbers.size / 100) ** 2 / (numbers.size / 100)).sum() < 181
