@@ -31,7 +31,7 @@ from openlamda.engine import drawing, memory
 from openlamda.engine.base import Limits, Sampling, Tokens
 from openlamda.engine.lanes import Draw, Lane, Lanes
 from openlamda.engine.layered import Layered
-from openlamda.engine.reading import Cache, append, extend, nothing
+from openlamda.engine.reading import Cache, read
 from openlamda.engine.scheduler import Work
 from openlamda.errors import UserError
 from openlamda.model.config import PRESETS, ModelConfig
@@ -175,14 +175,10 @@ def read_prefix(weights: Layered, config: ModelConfig, dtype: str, prefix: Token
     """The cache of all but the prefix's last token, and the seconds that it took."""
     tokens_N = np.zeros(PROMPT, np.int32)
     tokens_N[:-1] = prefix[:-1]
-    chain = tokens_N, np.arange(PROMPT, dtype=np.int32), np.tri(PROMPT, dtype=bool)
-
-    def call() -> Cache:
-        known = nothing(config, 0, dtype)
-        hidden_ND, layers = extend(weights, known, *chain, config=config)
-        return append(known, layers, hidden_ND, np.int32(PROMPT - 1), size=PROMPT)[0]
-
-    return call(), best(call)
+    call = partial(
+        read, weights, [], np.int32(0), tokens_N, np.int32(PROMPT - 1), size=PROMPT, config=config, dtype=dtype
+    )
+    return call()[0], best(call)
 
 
 def steps(

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,14 +24,13 @@ from openlamda.engine.prefixes import BLOCK, Prefixes
 from openlamda.engine.reading import (
     Cache,
     KeysValues,
-    append,
     extend,
+    gaps_after,
     gaps_after_each,
-    gaps_of,
     join_blocks,
     likeliest_of,
     logprobs_of,
-    nothing,
+    read,
 )
 from openlamda.engine.recent import Recent
 from openlamda.engine.scheduler import Scheduler
@@ -43,7 +42,7 @@ from openlamda.model.quantized import activation_dtype
 
 SIZES = (128, 256, 512, 1024, 2048, 4096, 8192, 16384)  # of prefixes
 READ = (32, 64, 256)  # tokens of a prefix read at once
-TREES = (32, 64, 128, 256, 512, 1024)  # tokens of all continuations together
+TREES = (16, 64, 128, 256, 512, 1024)  # tokens of all continuations together
 NODES = (4, 5, 8, 64)  # tokens of the questions after each reply
 CACHE_BYTES = 2**28
 LIKELIEST = 20  # tokens that `likeliest` can name in a place
@@ -245,8 +244,8 @@ class LocalModel:
         tree = Tree(last)
         asked = [tree.path(tree.path(0, reply), question) for reply in replies for question in questions]
         with self._turns:
-            hidden_ND, _ = extend(self._weights, cache, *tree.arrays(TREES), config=self.config)
-            gaps_N = np.asarray(gaps_of(self._weights.top, hidden_ND, np.int32(yes), np.int32(no)))
+            words = np.int32(yes), np.int32(no)
+            gaps_N = np.asarray(gaps_after(self._weights, cache, *tree.arrays(TREES), *words, config=self.config))
         return gaps_N[np.reshape(asked, (len(replies), len(questions)))].tolist()
 
     def _rate_drawn(
@@ -290,21 +289,22 @@ class LocalModel:
     def _read_on(self, prefix: Tokens, blocks: list[jax.Array]) -> tuple[Cache, jax.Array | None, list[jax.Array]]:
         """The cache of a prefix that begins with known blocks, its last hidden state, and the blocks after these."""
         length, size = len(blocks) * BLOCK, padded_size(len(prefix), SIZES)
-        last_D, new = None, []
         if blocks:
             blocks = blocks + [self._no_block] * (size // BLOCK - len(blocks))
-            known = join_blocks(blocks, np.int32(length))
-        else:  # a short text is read by the code that goes on with one: less is compiled
-            known = nothing(self.config, size if size == SIZES[0] else 0, self._dtype)
-        for start in range(length, len(prefix), READ[-1]):
+        options: dict[str, Any] = {"config": self.config, "dtype": self._dtype}
+        if length and length == len(prefix):
+            return join_blocks(blocks, np.int32(length), **options), None, []
+        known: Cache | list[jax.Array] = blocks
+        last_D = None
+        new: list[jax.Array] = []
+        for start in range(length, max(len(prefix), 1), READ[-1]):
             now = prefix[start : start + READ[-1]]
             tokens_N = np.zeros(padded_size(len(now), READ), np.int32)
             tokens_N[: len(now)] = now
-            N = len(tokens_N)
-            chain = tokens_N, np.arange(N, dtype=np.int32), np.tri(N, dtype=bool)
-            hidden_ND, layers = extend(self._weights, known, *chain, config=self.config)
-            known, last_D, added = append(known, layers, hidden_ND, np.int32(len(now)), size=size)
+            counts = np.int32(length), tokens_N, np.int32(len(now))
+            known, last_D, added = read(self._weights, known, *counts, size=size, **options)
             new += added[: len(now) // BLOCK]
+        assert isinstance(known, Cache)
         jax.block_until_ready(known.layers)
         return known, last_D, new
 

@@ -38,37 +38,51 @@ class Cache(NamedTuple):
         return self.layers[0][0].shape[1]
 
 
-@compiled(static=("size",))
-def append(
-    cache: Cache, layers: tuple[KeysValues, ...], hidden_ND: jax.Array, count: ArrayLike, *, size: int
+@compiled(static=("size", "config", "dtype"))
+def read(
+    weights: Layered,
+    known: Cache | Sequence[jax.Array],
+    length: ArrayLike,
+    tokens_N: ArrayLike,
+    count: ArrayLike,
+    *,
+    size: int,
+    config: ModelConfig,
+    dtype: str,
 ) -> tuple[Cache, jax.Array, list[jax.Array]]:
-    """The cache, padded to `size`, with the first `count` tokens of a chain that `extend` read; the hidden state [D]
-    after the last of these; and the whole blocks [L, 2, H, BLOCK, K] of all of them.
-    """
-    N = len(hidden_ND)
+    """The cache, padded to `size`, of what is known of a prefix and the first `count` of some more tokens; the hidden
+    state [D] after the last of these; and the whole blocks [L, 2, H, BLOCK, K] of them.
 
-    def one(old_HSK: jax.Array, new_HNK: jax.Array) -> jax.Array:
+    Known is a cache, or blocks that follow one another; the first `length` tokens of it count.
+    """
+    before = known if isinstance(known, Cache) else _join_blocks(known, jnp.asarray(length), config, dtype)
+    tokens_N = jnp.asarray(tokens_N)
+    N = len(tokens_N)
+    hidden_ND, layers = extend(weights, before, tokens_N, jnp.arange(N), jnp.tri(N, dtype=bool), config=config)
+
+    def append(old_HSK: jax.Array, new_HNK: jax.Array) -> jax.Array:
         H, S, K = old_HSK.shape
         room = jnp.zeros((H, max(size, S) + N, K), old_HSK.dtype).at[:, :S].set(old_HSK)
-        return jax.lax.dynamic_update_slice(room, new_HNK, (0, cache.length, 0))[:, :size]
+        return jax.lax.dynamic_update_slice(room, new_HNK, (0, before.length, 0))[:, :size]
 
+    cache = Cache(jax.tree.map(append, before.layers, layers), before.length + count)
+    last_D = hidden_ND[jnp.maximum(count - 1, 0)]
     whole = jnp.stack([jnp.stack(layer) for layer in layers])
-    blocks = [whole[:, :, :, start : start + BLOCK] for start in range(0, N - BLOCK + 1, BLOCK)]
-    after = Cache(jax.tree.map(one, cache.layers, layers), cache.length + count)
-    return after, hidden_ND[jnp.maximum(count - 1, 0)], blocks
+    return cache, last_D, [whole[:, :, :, start : start + BLOCK] for start in range(0, N - BLOCK + 1, BLOCK)]
 
 
-def nothing(config: ModelConfig, size: int, dtype: str) -> Cache:
-    """A cache that has room for `size` tokens and holds none."""
-    none_HSK = jnp.zeros((config.num_heads, size, config.d_head), dtype)
-    return Cache(((none_HSK, none_HSK),) * config.num_layers, jnp.int32(0))
-
-
-@compiled()
-def join_blocks(blocks: Sequence[jax.Array], length: ArrayLike) -> Cache:
+@compiled(static=("config", "dtype"))
+def join_blocks(blocks: Sequence[jax.Array], length: ArrayLike, *, config: ModelConfig, dtype: str) -> Cache:
     """The cache of blocks that follow one another, of which the first `length` tokens count."""
+    return _join_blocks(blocks, jnp.asarray(length), config, dtype)
+
+
+def _join_blocks(blocks: Sequence[jax.Array], length: jax.Array, config: ModelConfig, dtype: str) -> Cache:
+    if not blocks:
+        nothing = jnp.zeros((config.num_heads, 0, config.d_head), dtype)
+        return Cache(((nothing, nothing),) * config.num_layers, length)
     whole = jnp.concatenate(blocks, axis=3)
-    return Cache(tuple((layer[0], layer[1]) for layer in whole), jnp.asarray(length))
+    return Cache(tuple((layer[0], layer[1]) for layer in whole), length)
 
 
 @compiled(static=("config",))
@@ -103,6 +117,23 @@ def extend(
         x_BND, read_now = block(x_BND, layer, prefix)
         kept.append(read_now)
     return transformer.rms_norm(x_BND[0], weights.top["norm_final"]), tuple(kept)
+
+
+@compiled(static=("config",))
+def gaps_after(
+    weights: Layered,
+    cache: Cache,
+    tokens_N: jax.Array,
+    depth_N: jax.Array,
+    visible_NN: jax.Array,
+    yes: Array,
+    no: Array,
+    *,
+    config: ModelConfig,
+) -> jax.Array:
+    """The gap [N] after each node of a tree that `extend` would read."""
+    hidden_ND, _ = extend(weights, cache, tokens_N, depth_N, visible_NN, config=config)
+    return gaps_of(weights.top, hidden_ND, yes, no)
 
 
 @compiled(static=("config",))
@@ -194,7 +225,6 @@ def likeliest_of(weights: Layered, hidden_ND: jax.Array, *, k: int) -> tuple[jax
     return token_Nk, values_Nk
 
 
-@compiled()
 def gaps_of(top: Params, hidden_XD: jax.Array, yes: Array, no: Array) -> jax.Array:
     """Logit of token `yes` less that of `no` as the next token, [...] for hidden states [..., D]."""
     yes_D, no_D = transformer.embedded(top, jnp.stack([yes, no])).astype(jnp.float32)  # split, one row would need all

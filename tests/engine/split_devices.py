@@ -102,7 +102,7 @@ def main() -> None:
     for module, name in (
         (drawing, "advance"),
         (searching, "advance"),
-        *((local, name) for name in ("extend", "append", "gaps_after_each", "logprobs_of", "gaps_of")),
+        *((local, name) for name in ("read", "extend", "gaps_after", "gaps_after_each", "logprobs_of")),
         (bulk, "rate_row"),
     ):
         spy(module, name)

@@ -135,7 +135,7 @@ def test_an_engine_answers_the_same_by_what_an_earlier_start_compiled(kept, monk
 
     first = answers()
     names = {path.name.split("-")[0].rpartition(".")[2] for path in written}
-    assert {"extend", "append", "join", "advance", "leave", "gaps_after_each", "gaps_of", "rate_row"} <= names
+    assert {"read", "join", "advance", "leave", "gaps_after_each", "gaps_after", "extend", "rate_row"} <= names
     written.clear()
     assert answers() == first
     assert written == []
