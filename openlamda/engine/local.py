@@ -219,11 +219,11 @@ class LocalModel:
         """
         if not replies or not questions:
             return [[] for _ in replies]
-        cache = self._read(prefix[:-1])
         with self._lock:
             parts = self._drawn.get(prefix) or []
         known = {reply: part for part in parts for reply in part.place}
         if all(questions) and all(reply in known for reply in replies):  # only what is asked after them is read
+            cache = self._read(prefix[:-1])
             wanted = [part for part in parts if any(known[reply] is part for reply in replies)]
             rated = self._pool.map(lambda part: self._rate_drawn(cache, part, questions, yes, no), wanted)
             gaps = {reply: row for part in rated for reply, row in part.items()}
@@ -232,17 +232,28 @@ class LocalModel:
         return [
             row
             for some in portions(replies, [len(reply) + asked for reply in replies], TREES[-1] - 1)
-            for row in self._rate_given(cache, prefix[-1], some, questions, yes, no)
+            for row in self._rate_given(prefix, some, questions, yes, no)
         ]
 
     def _rate_given(
-        self, cache: Cache, last: int, replies: Sequence[Tokens], questions: Sequence[Tokens], yes: int, no: int
+        self, prefix: Tokens, replies: Sequence[Tokens], questions: Sequence[Tokens], yes: int, no: int
     ) -> list[list[float]]:
-        """The gaps of replies that were not drawn: all of it is read, after the prefix's last token, equal beginnings
-        once.
+        """The gaps of replies that were not drawn: all of it is read, equal beginnings once, and with it what is unread
+        of the prefix, where the tree's padding has room.
         """
-        tree = Tree(last)
-        asked = [tree.path(tree.path(0, reply), question) for reply in replies for question in questions]
+
+        def after(start: int) -> tuple[Tree, list[int]]:
+            tree = Tree(prefix[start])
+            end = tree.path(0, prefix[start + 1 :])
+            return tree, [tree.path(tree.path(end, reply), question) for reply in replies for question in questions]
+
+        start = self._known(prefix[:-1])
+        tree, asked = after(start)
+        unread = len(prefix) - 1 - start
+        if padded_size(len(tree), TREES) > padded_size(len(tree) - unread, TREES):
+            start = len(prefix) - 1
+            tree, asked = after(start)
+        cache = self._read(prefix[:start])
         with self._turns:
             words = np.int32(yes), np.int32(no)
             gaps_N = np.asarray(gaps_after(self._weights, cache, *tree.arrays(TREES), *words, config=self.config))
@@ -268,6 +279,13 @@ class LocalModel:
         """The gap of `yes` and `no` for each branch and question (engine/bulk.py)."""
         with self._turns:
             return bulk.rate_all(self._weights, self.config, trees, questions, yes, no, batch_rows).tolist()
+
+    def _known(self, prefix: Tokens) -> int:
+        """How many of its first tokens need not be read."""
+        with self._lock:
+            if self._caches.get(prefix) is not None:
+                return len(prefix)
+            return len(self._prefixes.find(prefix)) * BLOCK
 
     def _read(self, prefix: Tokens) -> Cache:
         """The prefix's keys and values: kept ones, and what follows them read now."""
