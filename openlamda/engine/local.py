@@ -15,8 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from openlamda.engine import bulk, compiled
+from openlamda.engine import bulk, compiled, guessing
 from openlamda.engine.base import Candidate, Limits, Sampling, TextTree, Tokens
+from openlamda.engine.guess_lane import Greedy
 from openlamda.engine.lanes import CANDIDATES, KEPT, Draw, Drawn, Lanes
 from openlamda.engine.layered import Layered, layered
 from openlamda.engine.padding import padded_size
@@ -135,6 +136,8 @@ class LocalModel:
         self._turns = threading.BoundedSemaphore(self._at_once)
         self._pool = ThreadPoolExecutor(self._at_once)
         self._lanes = Lanes(self._weights, config, self._dtype, groups or usual[0], self._turns, idle_lanes)
+        # where a lane holds one group, nobody's company is lost by reading guesses of one's own
+        self._guesses = self._lanes.groups == 1 and self._weights.mesh is None
         self._scheduler = Scheduler(
             self._lanes.take, self._lanes.give_back, lanes=self._at_once, most_waiting=most_waiting
         )
@@ -158,6 +161,8 @@ class LocalModel:
         if sampling.beams:
             (found,) = self._scheduler.run([Search(cache, prefix, n, sampling)], limits)
             return found
+        if n == 1 and self._guesses and guessing.fits(sampling):
+            return self._scheduler.run([Greedy(cache, prefix, sampling)], limits)
         # a lane draws few candidates quicker than many, but many lanes have to be free
         size = -(-n // self._at_once) if self._scheduler.idle else n
         size = min(max(size, CANDIDATES[0]), CANDIDATES[-1])

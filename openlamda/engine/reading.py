@@ -150,7 +150,23 @@ def gaps_after_each(
     *,
     config: ModelConfig,
 ) -> jax.Array:
-    """Read a tree of tokens after each of C continuations of the prefix: the gap [C, N] after each node.
+    """The gap [C, N] after each node that `after_each` would read."""
+    hidden_CND, _ = after_each(weights, cache, own, length_C, tokens_CN, depth_N, visible_NN, config)
+    return gaps_of(weights.top, hidden_CND, yes, no)
+
+
+def after_each(
+    weights: Layered,
+    cache: Cache,
+    own: tuple[KeysValues, ...],
+    length_C: jax.Array,
+    tokens_CN: jax.Array,
+    depth_N: jax.Array,
+    visible_NN: jax.Array,
+    config: ModelConfig,
+) -> tuple[jax.Array, tuple[KeysValues, ...]]:
+    """Read a tree of tokens after each of C continuations of the prefix: hidden states [C, N, D] and the trees' own
+    keys and values [H, C, N, K].
 
     `own`: keys and values [H, C, T, K] of the continuations for each layer, of which the first length_C[c] positions
     count. The trees are alike but for their tokens.
@@ -160,7 +176,7 @@ def gaps_after_each(
     after_CN = length_C[:, None] + depth_N
 
     @jax.jit  # traced once for all layers
-    def block(x_BXD: jax.Array, layer: Params, prefix: KeysValues, said: KeysValues) -> jax.Array:
+    def block(x_BXD: jax.Array, layer: Params, prefix: KeysValues, said: KeysValues) -> tuple[jax.Array, KeysValues]:
         query_HXK, key_HXK, value_HXK = (part[0] for part in transformer.project(x_BXD, layer))
         key, value = (part.reshape(len(part), C, N, -1) for part in (key_HXK, value_HXK))
         table_HR = layer["relative_bias"]
@@ -171,13 +187,15 @@ def gaps_after_each(
         to_said = _bias(table_HR, after_CN, place_T, (place_T < length_C[:, None])[:, None], config)
         to_own = _bias(table_HR, depth_N, depth_N, visible_NN, config)[:, None]
         parts = ((*prefix, to_prefix), (*said, to_said), (key, value, to_own))
-        return transformer.close_block(x_BXD, _attend(query_HXK, *parts)[None], layer, config)
+        mixed_HXK = _attend(query_HXK, *parts)
+        return transformer.close_block(x_BXD, mixed_HXK[None], layer, config), (key, value)
 
     x_BXD = transformer.embedded(weights.top, tokens_CN.reshape(-1))[None]
+    kept = []
     for layer, prefix, said in zip(weights.layers, cache.layers, own, strict=True):
-        x_BXD = block(x_BXD, layer, prefix, said)
-    hidden_XD = transformer.rms_norm(x_BXD[0], weights.top["norm_final"])
-    return gaps_of(weights.top, hidden_XD, yes, no).reshape(C, N)
+        x_BXD, read_now = block(x_BXD, layer, prefix, said)
+        kept.append(read_now)
+    return transformer.rms_norm(x_BXD[0], weights.top["norm_final"]).reshape(C, N, -1), tuple(kept)
 
 
 def _bias(

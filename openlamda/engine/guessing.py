@@ -1,0 +1,73 @@
+"""The likeliest continuation of a prefix, several tokens a forward.
+
+What followed the same tokens earlier in the text is guessed to follow again, all guesses are read at once, and those
+that the model would have said itself are kept: the tokens are those of greedy drawing. A query repeats the user's
+words, so most of it is guessed ("prompt lookup decoding"; speculative decoding by Leviathan et al., 2022, without a
+second model). Axes: N tokens read, T own tokens kept, S prefix, D model, H heads, K head size, V vocabulary.
+"""
+
+from collections.abc import Sequence
+from itertools import cycle, islice
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from openlamda.engine.base import Sampling
+from openlamda.engine.compiled import compiled
+from openlamda.engine.layered import Layered
+from openlamda.engine.reading import Cache, KeysValues, after_each
+from openlamda.engine.sampling import Rules, logprob_of, ruled
+from openlamda.model import transformer
+from openlamda.model.config import ModelConfig
+
+ALIKE = 4  # last tokens that are looked for
+LOOKED_THROUGH = 512  # last tokens of the text
+
+
+def fits(sampling: Sampling) -> bool:
+    """Whether candidates are to be the likeliest ones, and no rule forbids to repeat."""
+    repeats = not (sampling.block_ngram or sampling.context_block_ngram)
+    return sampling.temperature == 0 and not sampling.beams and repeats
+
+
+def guess(text: Sequence[int], most: int) -> list[int]:
+    """`most` tokens that may follow: those after the latest place where the text's end, as much of it as possible,
+    stood before, and after them again where the text has no more. None where it did not.
+    """
+    text = list(text[-LOOKED_THROUGH:])
+    for size in range(min(ALIKE, len(text) - 1), 0, -1):
+        for end in range(len(text) - 1, size - 1, -1):
+            if text[end - size : end] == text[-size:]:
+                return list(islice(cycle(text[end:]), most))
+    return []
+
+
+@compiled(static=("config",), donate=("own",))
+def verify(
+    weights: Layered,
+    cache: Cache,
+    own: tuple[KeysValues, ...],
+    count: ArrayLike,
+    tokens_N: ArrayLike,
+    rules: Rules,
+    *,
+    config: ModelConfig,
+) -> tuple[jax.Array, jax.Array, tuple[KeysValues, ...]]:
+    """The likeliest token [N] after each of tokens_N, its natural logprob [N], and `own` with what was read.
+
+    `own`: keys and values [H, T, K] for each layer; the first `count` positions are of tokens read after the prefix,
+    and tokens_N, N of which there must be room for, come next. `rules`: of one row.
+    """
+    count, tokens_N = jnp.asarray(count), jnp.asarray(tokens_N)
+    N = len(tokens_N)
+    own_H1TK = jax.tree.map(lambda part: part[:, None], own)
+    chain = tokens_N[None], jnp.arange(N), jnp.tri(N, dtype=bool)
+    hidden_1ND, read_now = after_each(weights, cache, own_H1TK, count[None], *chain, config)
+    logits_NV = transformer.logits(weights.top, hidden_1ND[0])
+    token_N = ruled(logits_NV, count + jnp.arange(N), rules).argmax(-1)
+
+    def put(own_HTK: jax.Array, new_H1NK: jax.Array) -> jax.Array:
+        return jax.lax.dynamic_update_slice(own_HTK, new_H1NK[:, 0], (0, count, 0))
+
+    return token_N, logprob_of(logits_NV, token_N), jax.tree.map(put, own, read_now)
