@@ -3,7 +3,7 @@
 What followed the same tokens earlier in the text is guessed to follow again, all guesses are read at once, and those
 that the model would have said itself are kept: the tokens are those of greedy drawing. A query repeats the user's
 words, so most of it is guessed ("prompt lookup decoding"; speculative decoding by Leviathan et al., 2022, without a
-second model). Axes: N tokens read, T own tokens kept, S prefix, D model, H heads, K head size, V vocabulary.
+second model). Axes: N tokens read, T own tokens kept, S prefix, D model, H heads, K head size, V vocabulary, B 1.
 """
 
 from collections.abc import Sequence
@@ -16,10 +16,11 @@ from jax.typing import ArrayLike
 from openlamda.engine.base import Sampling
 from openlamda.engine.compiled import compiled
 from openlamda.engine.layered import Layered
-from openlamda.engine.reading import Cache, KeysValues, after_each
+from openlamda.engine.reading import Cache, KeysValues, attend_to, bias_seen
 from openlamda.engine.sampling import Rules, logprob_of, ruled
 from openlamda.model import transformer
 from openlamda.model.config import ModelConfig
+from openlamda.model.params import Params
 
 ALIKE = 4  # last tokens that are looked for
 LOOKED_THROUGH = 512  # last tokens of the text
@@ -60,14 +61,27 @@ def verify(
     and tokens_N, N of which there must be room for, come next. `rules`: of one row.
     """
     count, tokens_N = jnp.asarray(count), jnp.asarray(tokens_N)
-    N = len(tokens_N)
-    own_H1TK = jax.tree.map(lambda part: part[:, None], own)
-    chain = tokens_N[None], jnp.arange(N), jnp.tri(N, dtype=bool)
-    hidden_1ND, read_now = after_each(weights, cache, own_H1TK, count[None], *chain, config)
-    logits_NV = transformer.logits(weights.top, hidden_1ND[0])
-    token_N = ruled(logits_NV, count + jnp.arange(N), rules).argmax(-1)
+    S, T = cache.size, own[0][0].shape[1]
+    place_S, place_T, place_N = jnp.arange(S), jnp.arange(T), count + jnp.arange(len(tokens_N))
 
-    def put(own_HTK: jax.Array, new_H1NK: jax.Array) -> jax.Array:
-        return jax.lax.dynamic_update_slice(own_HTK, new_H1NK[:, 0], (0, count, 0))
+    @jax.jit  # traced once for all layers
+    def block(x_BND: jax.Array, layer: Params, prefix: KeysValues, own: KeysValues) -> tuple[jax.Array, KeysValues]:
+        query_HNK, *read_now = (part[0] for part in transformer.project(x_BND, layer))
+        keys, values = (
+            jax.lax.dynamic_update_slice(old_HTK, new_HNK, (0, count, 0))
+            for old_HTK, new_HNK in zip(own, read_now, strict=True)
+        )
+        table_HR = layer["relative_bias"]
+        to_prefix = bias_seen(table_HR, cache.length + place_N, place_S, place_S < cache.length, config)
+        to_own = bias_seen(table_HR, place_N, place_T, place_T <= place_N[:, None], config)
+        mixed_HNK = attend_to(query_HNK, (*prefix, to_prefix), (keys, values, to_own))
+        return transformer.close_block(x_BND, mixed_HNK[None], layer, config), (keys, values)
 
-    return token_N, logprob_of(logits_NV, token_N), jax.tree.map(put, own, read_now)
+    x_BND = transformer.embedded(weights.top, tokens_N)[None]
+    kept = []
+    for layer, prefix, said in zip(weights.layers, cache.layers, own, strict=True):
+        x_BND, said = block(x_BND, layer, prefix, said)
+        kept.append(said)
+    logits_NV = transformer.logits(weights.top, transformer.rms_norm(x_BND[0], weights.top["norm_final"]))
+    token_N = ruled(logits_NV, place_N, rules).argmax(-1)
+    return token_N, logprob_of(logits_NV, token_N), tuple(kept)

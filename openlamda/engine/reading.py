@@ -106,9 +106,9 @@ def extend(
     def block(x_BND: jax.Array, layer: Params, prefix: KeysValues) -> tuple[jax.Array, KeysValues]:
         query_HNK, key_HNK, value_HNK = (part[0] for part in transformer.project(x_BND, layer))
         table_HR = layer["relative_bias"]
-        to_prefix = _bias(table_HR, cache.length + depth_N, place_S, place_S < cache.length, config)
-        to_own = _bias(table_HR, depth_N, depth_N, visible_NN, config)
-        mixed_HNK = _attend(query_HNK, (*prefix, to_prefix), (key_HNK, value_HNK, to_own))
+        to_prefix = bias_seen(table_HR, cache.length + depth_N, place_S, place_S < cache.length, config)
+        to_own = bias_seen(table_HR, depth_N, depth_N, visible_NN, config)
+        mixed_HNK = attend_to(query_HNK, (*prefix, to_prefix), (key_HNK, value_HNK, to_own))
         return transformer.close_block(x_BND, mixed_HNK[None], layer, config), (key_HNK, value_HNK)
 
     x_BND = transformer.embedded(weights.top, tokens_N)[None]
@@ -150,23 +150,7 @@ def gaps_after_each(
     *,
     config: ModelConfig,
 ) -> jax.Array:
-    """The gap [C, N] after each node that `after_each` would read."""
-    hidden_CND, _ = after_each(weights, cache, own, length_C, tokens_CN, depth_N, visible_NN, config)
-    return gaps_of(weights.top, hidden_CND, yes, no)
-
-
-def after_each(
-    weights: Layered,
-    cache: Cache,
-    own: tuple[KeysValues, ...],
-    length_C: jax.Array,
-    tokens_CN: jax.Array,
-    depth_N: jax.Array,
-    visible_NN: jax.Array,
-    config: ModelConfig,
-) -> tuple[jax.Array, tuple[KeysValues, ...]]:
-    """Read a tree of tokens after each of C continuations of the prefix: hidden states [C, N, D] and the trees' own
-    keys and values [H, C, N, K].
+    """Read a tree of tokens after each of C continuations of the prefix: the gap [C, N] after each node.
 
     `own`: keys and values [H, C, T, K] of the continuations for each layer, of which the first length_C[c] positions
     count. The trees are alike but for their tokens.
@@ -176,29 +160,27 @@ def after_each(
     after_CN = length_C[:, None] + depth_N
 
     @jax.jit  # traced once for all layers
-    def block(x_BXD: jax.Array, layer: Params, prefix: KeysValues, said: KeysValues) -> tuple[jax.Array, KeysValues]:
+    def block(x_BXD: jax.Array, layer: Params, prefix: KeysValues, said: KeysValues) -> jax.Array:
         query_HXK, key_HXK, value_HXK = (part[0] for part in transformer.project(x_BXD, layer))
         key, value = (part.reshape(len(part), C, N, -1) for part in (key_HXK, value_HXK))
         table_HR = layer["relative_bias"]
-        to_prefix = _bias(
+        to_prefix = bias_seen(
             table_HR, cache.length + jnp.arange(T + N), place_S, place_S < cache.length, config
         )  # of all places that a node may have: rows are quicker to take than single biases
         to_prefix = to_prefix[:, after_CN.reshape(-1)]
-        to_said = _bias(table_HR, after_CN, place_T, (place_T < length_C[:, None])[:, None], config)
-        to_own = _bias(table_HR, depth_N, depth_N, visible_NN, config)[:, None]
+        to_said = bias_seen(table_HR, after_CN, place_T, (place_T < length_C[:, None])[:, None], config)
+        to_own = bias_seen(table_HR, depth_N, depth_N, visible_NN, config)[:, None]
         parts = ((*prefix, to_prefix), (*said, to_said), (key, value, to_own))
-        mixed_HXK = _attend(query_HXK, *parts)
-        return transformer.close_block(x_BXD, mixed_HXK[None], layer, config), (key, value)
+        return transformer.close_block(x_BXD, attend_to(query_HXK, *parts)[None], layer, config)
 
     x_BXD = transformer.embedded(weights.top, tokens_CN.reshape(-1))[None]
-    kept = []
     for layer, prefix, said in zip(weights.layers, cache.layers, own, strict=True):
-        x_BXD, read_now = block(x_BXD, layer, prefix, said)
-        kept.append(read_now)
-    return transformer.rms_norm(x_BXD[0], weights.top["norm_final"]).reshape(C, N, -1), tuple(kept)
+        x_BXD = block(x_BXD, layer, prefix, said)
+    hidden_XD = transformer.rms_norm(x_BXD[0], weights.top["norm_final"])
+    return gaps_of(weights.top, hidden_XD, yes, no).reshape(C, N)
 
 
-def _bias(
+def bias_seen(
     table_HR: jax.Array, query_position: jax.Array, key_position: jax.Array, seen: jax.Array, config: ModelConfig
 ) -> jax.Array:
     """The relative bias [H, ..., queries, keys], HIDDEN where a key is not seen."""
@@ -206,7 +188,7 @@ def _bias(
     return jnp.where(seen, bias, HIDDEN)
 
 
-def _attend(query_HXK: jax.Array, *parts: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
+def attend_to(query_HXK: jax.Array, *parts: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
     """Softmax attention [H, X, K] over the keys of all parts together.
 
     A part is keys, values and bias: [H, S, K] and [H, X, S] where all queries see the same keys, [H, C, S, K] and
