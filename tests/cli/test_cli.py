@@ -161,6 +161,7 @@ def test_model_show_gives_the_papers_total():
     assert json.loads(run("model", "show", "137b", "--json").stdout)["total"] == 137_702_416_384
 
 
+@pytest.mark.slow
 def test_a_preset_with_another_activation_is_shown_and_compiles():
     changes = ("activation=swiglu", "two_thirds_width=true", "relative_bias=shared")
     shown = json.loads(run("model", "show", "nano", *changes, "--json").stdout)

@@ -72,6 +72,7 @@ def assert_same(candidates, expected):
     np.testing.assert_allclose([one.logprob for one in candidates], [one.logprob for one in expected], atol=1e-3)
 
 
+@pytest.mark.slow
 def test_with_the_model_that_ships_candidates_are_the_same_to_the_last_bit_in_bfloat16():
     if not weights_on_disk.multiplies_bfloat16():
         pytest.skip("a CPU that makes float32 of bfloat16 factors adds their products up in another order")

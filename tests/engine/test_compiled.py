@@ -106,7 +106,7 @@ def test_what_a_start_needed_is_loaded_before_it_is_called(folder):
     assert traced == []
 
 
-@pytest.mark.parametrize("loaded", ["before", "when called"])
+@pytest.mark.parametrize("loaded", ["before", pytest.param("when called", marks=pytest.mark.slow)])
 def test_an_engine_answers_the_same_by_what_an_earlier_start_compiled(kept, monkeypatch, loaded):
     jax.clear_caches()  # what another test had from JAX's cache cannot be written again
     written: list[Path] = []

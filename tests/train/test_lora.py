@@ -80,6 +80,7 @@ def recipe(tmp_path, tokenizer, monkeypatch) -> Recipe:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_run_saves_the_merged_model_and_resumes(tmp_path, recipe):
     whole = loop.run(recipe, tmp_path / "whole", [], lambda values: None)
     trained, config = weights.load(whole)

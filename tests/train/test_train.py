@@ -218,11 +218,15 @@ def run(recipe: Recipe, directory: Path, at: int = 0, act=lambda: None) -> bytes
     return (loop.run(recipe, directory, [], report) / "model.safetensors").read_bytes()
 
 
+def slow(value):
+    return pytest.param(value, marks=pytest.mark.slow)
+
+
 def interrupt():
     raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("name", ["adamw", "muon", "adafactor"])
+@pytest.mark.parametrize("name", [slow("adamw"), "muon", slow("adafactor")])
 def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, recipe, name):
     recipe = dataclasses.replace(recipe, optimizer=Optimizer(name=name, warmup_steps=2, decay_steps=2))
     whole = run(recipe, tmp_path / "whole")
@@ -273,6 +277,7 @@ def test_where_no_checkpoint_can_be_read_nothing_is_begun_anew(tmp_path, recipe)
         run(recipe, tmp_path / "parts")
 
 
+@pytest.mark.slow
 def test_a_mesh_of_one_device_trains_as_no_mesh_does(tmp_path, recipe):
     run(recipe, tmp_path / "plain")
     run(dataclasses.replace(recipe, mesh={"data": 1}, remat="full"), tmp_path / "mesh")
@@ -289,6 +294,7 @@ def test_muon_on_several_devices_is_refused_before_anything_is_written(tmp_path,
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_adafactor_treats_each_layer_apart():
     """One layer's update is the same in whatever company."""
     config = dataclasses.replace(TINY, num_layers=2, d_model=128, d_head=64, d_ff=128)
@@ -321,6 +327,7 @@ def test_one_row_in_twenty_is_held_back_with_all_that_was_made_of_it():
     assert all(held_back(i) == held_back(f"{i}+") == held_back(f"{i}#3") for i in ids)
 
 
+@pytest.mark.slow
 def test_a_run_with_other_options_is_resumed_as_well(tmp_path, recipe, tokenizer, monkeypatch):
     """Another activation and width, unlikelihood, and subwords at random."""
 
