@@ -47,6 +47,7 @@ def test_blocks_equal_the_square(T, lean):
         np.testing.assert_allclose(a, b, atol=3e-5 * float(jnp.max(jnp.abs(b))), err_msg=name)
 
 
+@pytest.mark.slow
 def test_blocks_equal_the_square_in_bfloat16():
     given, segments_BT, _ = inputs(300, jnp.bfloat16)
     query, key, value, table_HR = given
