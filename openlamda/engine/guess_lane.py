@@ -40,10 +40,9 @@ class GuessLane:
     def __init__(self, lanes: Lanes, shape: tuple[str, int, int]):
         self.shape: tuple[int | str, ...] = shape
         self._all = lanes
-        nothing = jnp.zeros((lanes.config.num_heads, shape[2], lanes.config.d_head), lanes.dtype)
-        self._own = tuple(
-            (nothing + 0, nothing + 0) for _ in range(lanes.config.num_layers)
-        )  # each a memory of its own
+        size = lanes.config.num_heads, shape[2], lanes.config.d_head
+        layers = range(lanes.config.num_layers)
+        self._own = tuple((jnp.zeros(size, lanes.dtype), jnp.zeros(size, lanes.dtype)) for _ in layers)  # [H, T, K]
         self._work: Work | None = None
         self._said: list[int] = []
         self._logprob = 0.0

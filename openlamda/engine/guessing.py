@@ -61,15 +61,15 @@ def verify(
     and tokens_N, N of which there must be room for, come next. `rules`: of one row.
     """
     count, tokens_N = jnp.asarray(count), jnp.asarray(tokens_N)
-    S, T = cache.size, own[0][0].shape[1]
-    place_S, place_T, place_N = jnp.arange(S), jnp.arange(T), count + jnp.arange(len(tokens_N))
+    place_S, place_T = jnp.arange(cache.size), jnp.arange(own[0][0].shape[1])
+    place_N = count + jnp.arange(len(tokens_N))
 
     @jax.jit  # traced once for all layers
-    def block(x_BND: jax.Array, layer: Params, prefix: KeysValues, own: KeysValues) -> tuple[jax.Array, KeysValues]:
+    def block(x_BND: jax.Array, layer: Params, prefix: KeysValues, said: KeysValues) -> tuple[jax.Array, KeysValues]:
         query_HNK, *read_now = (part[0] for part in transformer.project(x_BND, layer))
         keys, values = (
             jax.lax.dynamic_update_slice(old_HTK, new_HNK, (0, count, 0))
-            for old_HTK, new_HNK in zip(own, read_now, strict=True)
+            for old_HTK, new_HNK in zip(said, read_now, strict=True)
         )
         table_HR = layer["relative_bias"]
         to_prefix = bias_seen(table_HR, cache.length + place_N, place_S, place_S < cache.length, config)
@@ -80,8 +80,8 @@ def verify(
     x_BND = transformer.embedded(weights.top, tokens_N)[None]
     kept = []
     for layer, prefix, said in zip(weights.layers, cache.layers, own, strict=True):
-        x_BND, said = block(x_BND, layer, prefix, said)
-        kept.append(said)
+        x_BND, written = block(x_BND, layer, prefix, said)
+        kept.append(written)
     logits_NV = transformer.logits(weights.top, transformer.rms_norm(x_BND[0], weights.top["norm_final"]))
     token_N = ruled(logits_NV, place_N, rules).argmax(-1)
     return token_N, logprob_of(logits_NV, token_N), tuple(kept)
