@@ -37,7 +37,9 @@ class Database:
         self.engine = _sqlite(url) if self.is_sqlite else _postgresql(url)
         # A read sees one state, however many statements it is made of. SQLite's transactions do so anyway.
         self._reading = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level=_SNAPSHOT)
-        self._one_writer = threading.Lock()  # SQLite has one writer at a time; threads queue here, not in its retries
+        # SQLite has one writer at a time; threads queue here, not in its retries. Who is next holds a lock of its own:
+        # else who has just written would write again before the others are awake.
+        self._one_writer, self._next_writer = threading.Lock(), threading.Lock()
         self._silent_until = 0.0
 
     @contextmanager
@@ -53,8 +55,7 @@ class Database:
             with self._named(), self.engine.begin() as connection:
                 yield connection
             return
-        if not self._one_writer.acquire(timeout=BUSY):
-            raise StoreUnavailable(f"{self.shown} is busy: no turn to write for {BUSY} seconds")
+        self._take_turn()
         try:
             with self._named(), self.engine.connect() as connection:
                 connection.execution_options(writes=True)
@@ -62,6 +63,16 @@ class Database:
                     yield connection
         finally:
             self._one_writer.release()
+
+    def _take_turn(self) -> None:
+        end = time.monotonic() + BUSY
+        if self._next_writer.acquire(timeout=BUSY):
+            try:
+                if self._one_writer.acquire(timeout=max(0, end - time.monotonic())):
+                    return
+            finally:
+                self._next_writer.release()
+        raise StoreUnavailable(f"{self.shown} is busy: no turn to write for {BUSY} seconds")
 
     def retry(self, work: Callable[[sa.Connection], T]) -> T:
         """What `work` gives in one transaction that writes; once more where it clashed with another one."""
