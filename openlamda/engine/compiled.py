@@ -9,8 +9,10 @@ was loaded from there (the file lacks functions, which is found out only when it
 import hashlib
 import os
 import pickle
+import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -26,6 +28,7 @@ from jax.experimental import serialize_executable
 Code = Callable[..., Any]
 SOURCES = ("engine", "model")  # folders of the package that decide what is computed
 AT_START = 24  # functions that are loaded before they are called: those that were the first to be compiled
+UNUSED_DAYS = 30  # after which code of other versions, or of another CPU, is removed
 _folder: Path | None = None
 _functions: dict[str, "Compiled"] = {}
 
@@ -39,7 +42,18 @@ def keep_in(folder: Path, model: Hashable) -> bool:
     _folder = folder / made_from() / named(model) if fits else None
     if _folder:
         threading.Thread(target=load_first, args=(_folder,)).start()
+        with suppress(OSError):
+            remove_unused(folder, made_from())
     return fits
+
+
+def remove_unused(folder: Path, used: str) -> None:
+    """Remove what nobody has used for UNUSED_DAYS, but not the folder named `used`, which is used now."""
+    (folder / used).mkdir(parents=True, exist_ok=True)
+    os.utime(folder / used)
+    for other in folder.iterdir():
+        if len(other.name) == len(used) and time.time() - other.stat().st_mtime > UNUSED_DAYS * 86400:
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def load_first(folder: Path) -> None:

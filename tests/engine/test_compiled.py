@@ -1,5 +1,7 @@
 """Compiled functions that are kept on disk: found again, told apart, made anew where a file is of no use."""
 
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,6 +56,16 @@ def started() -> tuple[Compiled, list[tuple[int, ...]]]:
 
     seen.__name__ = scaled.__name__
     return Compiled(seen, static=("by",), donate=()), traced
+
+
+def test_code_that_nobody_uses_is_removed_after_a_month(tmp_path):
+    month = 31 * 86400
+    for name, age in (("a" * 16, 0), ("b" * 16, month), ("c" * 16, month), ("jax", month)):
+        (tmp_path / name / "model").mkdir(parents=True)
+        os.utime(tmp_path / name, times=(time.time() - age, time.time() - age))
+    compiled.remove_unused(tmp_path, "b" * 16)
+    assert {path.name for path in tmp_path.iterdir()} == {"a" * 16, "b" * 16, "jax"}
+    assert time.time() - (tmp_path / ("b" * 16)).stat().st_mtime < month
 
 
 def test_a_later_start_traces_nothing_and_gives_the_same(folder):
