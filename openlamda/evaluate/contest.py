@@ -55,6 +55,7 @@ def answer(
             by = rater.name if rater else ""
             rows.append(Row(name, context, said, labels, scores, _shares(context, said, labels, by)))
             told(len(rows), total)
+        system.close()
     return rows
 
 

@@ -63,6 +63,9 @@ class System(Protocol):
         """What the system says next, in a role where it can play one."""
         ...
 
+    def close(self) -> None:
+        """Let go of the memory that it holds; it may be asked again."""
+
 
 def weights_hash(directory: Path) -> str:
     """A hash of a model directory's weights. Raises UserError where it has none."""
@@ -89,7 +92,7 @@ def number_of_weights(directory: Path) -> int:
     return count
 
 
-class Model:
+class Model(System):
     """A model directory under given settings, of kind "pretrained" as PT. `size` is its number of weights, `knowledge`
     hashes what it searches.
     """
@@ -130,8 +133,12 @@ class Model:
         trace = {name: value for name, value in reply.trace.to_json().items() if name not in ("timings", "calls")}
         return Said(reply.text, tuple(source.url for source in reply.sources), trace)
 
+    def close(self) -> None:
+        """Forget the weights."""
+        self._lamda = None
 
-class Generic:
+
+class Generic(System):
     """GenericBot: "I don't know" to questions, "Ok" to statements (LaMDA, section 4)."""
 
     identity: Mapping[str, Any] = {"kind": "generic"}
@@ -141,7 +148,7 @@ class Generic:
         return Said("I don't know" if context.turns[-1].text.rstrip().endswith("?") else "Ok")
 
 
-class Retrieval:
+class Retrieval(System):
     """The best result of a search for the last turn, with its source, and nothing else."""
 
     def __init__(self, toolset: Toolset, knowledge: str = ""):
@@ -156,7 +163,7 @@ class Retrieval:
         return Said("")
 
 
-class Remote:
+class Remote(System):
     """A server that speaks OpenAI's /v1/chat/completions."""
 
     def __init__(self, config: SystemConfig):
@@ -186,7 +193,7 @@ class Remote:
         return Said(text)
 
 
-class Recorded:
+class Recorded(System):
     """Replies from a file of {"context": [turns], "response": text}: people's, or another system's."""
 
     def __init__(self, path: Path):

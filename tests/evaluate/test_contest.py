@@ -1,8 +1,10 @@
 """Systems on the same contexts: hand-made figures, coverage, paired tests, resuming, raters, hostile text."""
 
+import gc
 import json
 import threading
 import tomllib
+import weakref
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -63,6 +65,22 @@ def suite(**tables) -> Suite:
 
 
 ONE = {"name": "one", "kind": "model", "path": "one", "judges": False, "research": False}
+
+
+def test_no_more_than_one_system_is_in_memory(place):
+    folder, open_model, _ = place
+    opened: list[weakref.ref[Lamda]] = []
+
+    def noted(path: Path) -> Lamda:
+        gc.collect()
+        assert not [path for lamda in opened if lamda() is not None]
+        lamda = open_model(path)
+        opened.append(weakref.ref(lamda))
+        return lamda
+
+    tables = [ONE, ONE | {"name": "two", "path": "two"}]
+    contest(suite(system=tables), folder, folder / "out", noted, Toolset([Search()]))
+    assert len(opened) == 2
 
 
 # ---- figures
