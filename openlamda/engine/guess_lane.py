@@ -1,5 +1,6 @@
 """A lane for the likeliest continuations by guessing, one at a time, under the same scheduler as draws (lanes.py)."""
 
+import weakref
 from dataclasses import dataclass
 
 import jax.numpy as jnp
@@ -39,7 +40,7 @@ class GuessLane:
 
     def __init__(self, lanes: Lanes, shape: tuple[str, int, int]):
         self.shape: tuple[int | str, ...] = shape
-        self._all = lanes
+        self._all = weakref.proxy(lanes)
         size = lanes.config.num_heads, shape[2], lanes.config.d_head
         layers = range(lanes.config.num_layers)
         self._own = tuple((jnp.zeros(size, lanes.dtype), jnp.zeros(size, lanes.dtype)) for _ in layers)  # [H, T, K]

@@ -4,6 +4,7 @@ On a CPU a group has a lane of its own, and each core runs one: a step of a few 
 cores. Elsewhere a step reads all weights from memory whoever is drawn, so groups share a lane.
 """
 
+import weakref
 from collections import Counter, deque
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
@@ -124,7 +125,7 @@ class Lane:
 
     def __init__(self, lanes: Lanes, shape: tuple[int, int, int]):
         self.shape: tuple[int | str, ...] = shape
-        self._all = lanes
+        self._all = weakref.proxy(lanes)  # which keeps idle ones: a cycle would hold the weights
         self._P, self._S, self._T = shape
         self._works: list[Work | None] = [None] * lanes.groups
         self._stages: list[_Stage] = []  # the whole lane, and of a group alone those that are left, fewer and fewer

@@ -219,8 +219,8 @@ class LocalModel:
     def rate(
         self, prefix: Tokens, replies: Sequence[Tokens], questions: Sequence[Tokens], yes: int, no: int
     ) -> list[list[float]]:
-        """The gap of `yes` and `no` for each reply and question; candidates of a late `sample` after this prefix are
-        not read again.
+        """The gap of `yes` and `no` for each reply and question; candidates that a late `sample` drew after this prefix
+        are not read again.
         """
         if not replies or not questions:
             return [[] for _ in replies]

@@ -84,7 +84,7 @@ def choose(
     logits_RV = ruled(logits_RV, count_R, rules, repeated_RV)
     temperature_R, top_k_R, top_p_R, min_p_R = map(jnp.asarray, rules[:4])
     greedy_R = temperature_R <= 0
-    heat_R = jnp.where(greedy_R, 1e-6, jnp.maximum(temperature_R, 1e-6))
+    heat_R = jnp.where(greedy_R, 1e-30, jnp.maximum(temperature_R, 1e-6))
     most_R = logits_RV.max(-1)
     least_R = most_R + heat_R * jnp.log(min_p_R)
     blocks = _Blocks.of(logits_RV, jnp.full_like(most_R, -jnp.inf), most_R, heat_R)

@@ -1,5 +1,6 @@
 """A lane for beam searches, one at a time, under the same scheduler as draws (lanes.py)."""
 
+import weakref
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +38,7 @@ class SearchLane:
 
     def __init__(self, lanes: Lanes, shape: tuple[str, int, int, int]):
         self.shape: tuple[int | str, ...] = shape
-        self._all = lanes
+        self._all = weakref.proxy(lanes)
         _, self._B, _, self._T = shape
         self._work: Work | None = None
         self._group: Group | None = None

@@ -15,7 +15,8 @@ from openlamda.evaluate.kept import Kept, key
 from openlamda.evaluate.raters import Judge, Rater
 from openlamda.evaluate.systems import Said, System
 
-VERSION = 1  # raised when a kept reply or rating would come out different
+VERSION = 2  # raised when a kept reply would come out different
+RATINGS = 1  # raised when a kept rating would
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def _rated(
     if not isinstance(rater, Judge):
         return (rater.labels(context, said) if rater else None), None
     read: dict[str, Any] = {"context": turns, "reply": said.text, "knowledge": list(context.knowledge), **within}
-    asked = key(version=VERSION, rater=dict(rater.identity), **read)
+    asked = key(version=RATINGS, rater=dict(rater.identity), **read)
     found = kept.get(asked)
     if found is None:
         found = rater.scores(context, said.text)

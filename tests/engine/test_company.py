@@ -4,6 +4,7 @@ import gc
 import random
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import jax
@@ -12,6 +13,7 @@ import pytest
 
 from openlamda.engine import lanes
 from openlamda.engine.base import Cancelled, Limits, Sampling, rate_by_score
+from openlamda.engine.guess_lane import GuessLane
 from openlamda.engine.local import LocalModel
 from openlamda.loading import SHIPPED
 from openlamda.model import params as weights
@@ -206,6 +208,24 @@ def bytes_of(arrays):
     return sum(array.nbytes for array in jax.tree.leaves(arrays))
 
 
+def test_an_engine_that_nobody_uses_frees_its_memory_at_once():
+    model = LocalModel(weights.init(TINY, jax.random.key(4)), TINY, groups=1)
+    for sampling in (SHORT[0], SHORT[2], Sampling(beams=2, max_tokens=5, stop=())):
+        model.sample((5, 6), 1, sampling, seed=0)
+    wait_until_idle(model)
+    assert len(model._lanes._idle) == 3
+    embedding = weakref.ref(model._weights.top["embed"])
+    gc.disable()
+    try:
+        del model
+        end = time.monotonic() + 10
+        while embedding() is not None and time.monotonic() < end:  # a thread may be about to end
+            time.sleep(0.001)
+        assert embedding() is None
+    finally:
+        gc.enable()
+
+
 def test_memory_is_bounded():
     gc.collect()
     before, most = bytes_of(jax.live_arrays()), 2**20
@@ -222,6 +242,7 @@ def test_memory_is_bounded():
         assert most // 9 < bytes_of(kept) <= most // 3
     assert len(model._lanes._idle) <= lanes.KEPT
     of_lanes = bytes_of([(stage.groups, stage.lane) for stage in idle_stages(model)])
+    of_lanes += bytes_of([lane._own for lane in model._lanes._idle if isinstance(lane, GuessLane)])
     gc.collect()
     held = bytes_of([caches, drawn, model._weights]) + of_lanes + len(model._prefixes) * 16 * 512
     assert bytes_of(jax.live_arrays()) - before < held + 2**15  # and nothing else is held

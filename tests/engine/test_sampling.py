@@ -114,6 +114,9 @@ def test_the_first_of_equally_likely_tokens_is_the_likeliest():
     logits[2, 149] = 1.0
     greedy = rules_of([Sampling(temperature=0)] * 3)
     assert drawn(logits, PLACES[:3], np.zeros(3, np.int32), greedy).tolist() == [0, 70, 149]
+    near = np.zeros((3, 150), np.float32)
+    near[:, 100] = 1e-6
+    assert drawn(near, PLACES[:3], np.zeros(3, np.int32), greedy).tolist() == [100] * 3
 
 
 RULED = Sampling(stop=(1, 2), banned=(3, 4), first=(2, 3, 5, 6, 7), min_tokens=2)

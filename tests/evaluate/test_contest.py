@@ -1,6 +1,5 @@
 """Systems on the same contexts: hand-made figures, coverage, paired tests, resuming, raters, hostile text."""
 
-import gc
 import json
 import threading
 import tomllib
@@ -72,7 +71,6 @@ def test_no_more_than_one_system_is_in_memory(place):
     opened: list[weakref.ref[Lamda]] = []
 
     def noted(path: Path) -> Lamda:
-        gc.collect()
         assert not [path for lamda in opened if lamda() is not None]
         lamda = open_model(path)
         opened.append(weakref.ref(lamda))
