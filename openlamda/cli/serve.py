@@ -2,6 +2,7 @@
 
 import ctypes
 import logging
+import os
 import platform
 import socket
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ class Served:
     devices: int
     remote: str
     remote_model: str
+    local: bool
     require_key: bool
     hide_candidates: bool
     secure: bool
@@ -119,6 +121,7 @@ def serve(
         devices=devices,
         remote=remote,
         remote_model=remote_model,
+        local=host in LOOPBACK and not require_key and not os.environ.get("FORWARDED_ALLOW_IPS"),
         require_key=require_key,
         hide_candidates=hide_candidates,
         secure=secure,
@@ -161,6 +164,7 @@ def _serve_one(options: Served, listening: socket.socket) -> None:
 
     log_as_json()
     settings = Settings(
+        local=options.local,
         require_key=options.require_key,
         hide_candidates=options.hide_candidates,
         secure=options.secure,

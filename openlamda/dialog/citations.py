@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from openlamda.dialog.support import MARK, Claim, quote
 from openlamda.text.dialog import Dialog, Result, Source, Turn
 
+OPEN = re.compile(r"\[\d*$")
+
 
 def cite(text: str, results: Sequence[Result]) -> str:
     """The reply without marks that name nothing, or something computed."""
 
     def keep(match: re.Match[str]) -> str:
         k = int(match[1])
-        return match[0] if 1 <= k <= len(results) and results[k - 1].url is not None else ""
+        if 1 <= k <= len(results) and results[k - 1].url is not None:
+            return match[0]
+        return " " if OPEN.search(text, 0, match.start()) else ""  # else "[[9]8]" would become another mark
 
     return MARK.sub(keep, text).strip()
 

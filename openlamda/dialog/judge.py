@@ -55,6 +55,13 @@ class Judges:
                 raise UserError(f"{path}: threshold {name} is {value}, expected a probability")
         return judges
 
+    def of_safety(self) -> "Judges":
+        """Those alone that decide what may be said."""
+        names = [name for name in self.attributes if name.split("/")[0] == "unsafe"]
+        thresholds = {name: least for name, least in self.thresholds.items() if name.split("/")[0] == "safe"}
+        calibration = {name: self.calibration[name] for name in names if name in self.calibration}
+        return Judges(attributes=tuple(names), thresholds=thresholds, calibration=calibration)
+
 
 def score_name(attribute: str) -> str:
     """The name of an attribute's score, which wants more of it: "safe" for "unsafe", else the same."""

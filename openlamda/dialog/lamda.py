@@ -63,11 +63,12 @@ class Lamda:
         # what was looked up is to be repeated exactly, so the final candidates are drawn closer to the likeliest
         self.final_sampling = replace(self.draft_sampling, temperature=0.5)
 
-    def as_pretrained(self) -> None:
+    def as_pretrained(self, *, filtered: bool = False) -> None:
         """Reply from now on as PT, the paper's baseline: go on with the dialog and take the draft that is likeliest for
-        its length; judge nothing, look nothing up (LaMDA, section 3).
+        its length; judge nothing, look nothing up (LaMDA, section 3). `filtered`: but drop what is unsafe.
         """
-        self.judges, self.max_queries, self._prompt = judge.Judges(), 0, self.grammar.next_turn
+        self.judges = self.judges.of_safety() if filtered else judge.Judges()
+        self.max_queries, self._prompt = 0, self.grammar.next_turn
         banned = tuple(token for token in self.draft_sampling.banned if token != Symbol.USER_TURN)
         self.draft_sampling = replace(self.draft_sampling, stop=(Symbol.EOS, Symbol.USER_TURN), banned=banned)
 
@@ -199,7 +200,7 @@ class Lamda:
             left = supported or left
 
         def worth(i: int) -> float:
-            if self.judges.attributes:
+            if any(name in self.judges.attributes for name in rank.WEIGHTS):
                 return rank.quality(considered[i].scores)
             return rank.likelihood(drawn[i].logprob, len(drawn[i].tokens) + drawn[i].finished)
 

@@ -58,9 +58,11 @@ class Agents:
         return self._agents.get(name.removeprefix(f"{OWNER}/") or PLAIN)
 
     def pretrained(self, agent: Agent) -> Agent:
-        """The same model before it was taught to judge and to look things up: the paper's PT."""
+        """The same model as if it had not been taught to rank and to look things up: the paper's PT, but for what is
+        unsafe, which nobody is shown.
+        """
         lamda = copy(agent.lamda)
-        lamda.as_pretrained()
+        lamda.as_pretrained(filtered=True)
         return Agent(agent.id, lamda, agent.model, agent.since)
 
     def reload_model(self) -> None:

@@ -87,8 +87,7 @@ class _Replying:
     async def keep(self, answers: list[replies.Answer]) -> Kept:
         """The answers, kept unless the client wants it otherwise."""
         if self._asked.store is False:
-            replies.count(self._parts, answers)
-            await replies.spend(self._parts, self._caller, sum(answer.usage["total_tokens"] for answer in answers))
+            await replies.charge(self._parts, self._caller, answers)
             return [(None, replies.kept_reply(self._question.agent, answer)) for answer in answers]
         return await replies.keep(self._parts, self._caller, self._question, answers, self._request_id)
 

@@ -6,7 +6,9 @@ import logging
 import secrets
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from openlamda.engine.base import Cancelled
@@ -25,6 +27,7 @@ HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
+LOCAL = ("localhost", "127.0.0.1", "::1")
 WHILE_DRAINING = ("/healthz", "/readyz", "/metrics")
 
 
@@ -33,6 +36,19 @@ def report(error: BaseException) -> ApiError:
     number = secrets.token_hex(4)
     log.error("a request failed", exc_info=error, extra={"fault": number})
     return ApiError(500, f"the server failed; its log knows more under {number}", code="internal")
+
+
+def _check_name(host: str) -> None:
+    """Raises ApiError where a request names another host than this machine: a site whose name was made to lead here
+    ("DNS rebinding") would be taken for our own page.
+    """
+    try:
+        name = urlsplit(f"//{host}").hostname
+    except ValueError:
+        name = None
+    if name not in LOCAL:
+        told = "expected localhost; for other names, such as a proxy's, see --require-key and FORWARDED_ALLOW_IPS"
+        raise ApiError(403, f"host {host[:100]!r}: {told}", code="unknown_host")
 
 
 class Front:
@@ -64,6 +80,8 @@ class Front:
         try:
             if self._parts.draining and scope["path"] not in WHILE_DRAINING:
                 raise ApiError(503, "the server is shutting down", code="shutting_down", retry_after=5)
+            if self._parts.settings.local:
+                _check_name(Headers(scope=scope).get("host", ""))
             await self._app(scope, receive, sent)
         except Exception as error:
             known = as_api_error(error) or report(error)

@@ -45,5 +45,6 @@ def log_as_json(level: int = logging.INFO) -> None:
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [], True
-    for name in ("alembic", "jax", "uvicorn.access"):
+    # httpx2 tells the addresses that it asks for, with what somebody looks up in them
+    for name in ("alembic", "httpcore2", "httpx2", "jax", "uvicorn.access"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from openlamda.dialog.telling import Stage, Tell
 from openlamda.engine.base import Limits
 from openlamda.serve import following, replies, sse
-from openlamda.serve.access import Caller, by_cookie, may, spend, stored
+from openlamda.serve.access import Caller, by_cookie, may, stored
 from openlamda.serve.agents import PLAIN, Agent
 from openlamda.serve.bodies import body_of, json_response
 from openlamda.serve.errors import INVALID, ApiError, as_api_error
@@ -134,7 +134,6 @@ async def _kept_blind(
     parts: Parts, caller: Caller, questions: Sequence[replies.Question], answers: Sequence[replies.Answer]
 ) -> ArenaDone:
     """Both replies, kept in one conversation that names no system, in the order of a coin."""
-    replies.count(parts, answers)
     sides = list(zip(SYSTEMS, questions, answers, strict=True))
     if secrets.randbelow(2):
         sides.reverse()
@@ -151,7 +150,8 @@ async def _kept_blind(
             user_id=caller.user_id,
         )
         kept.append((ids, reply))
-    await spend(parts, caller, sum(answer.usage["total_tokens"] for answer in answers))
+    for answer in answers:
+        await replies.charge(parts, caller, [answer])
     systems = {"left": sides[0][0], "right": sides[1][0]}
     left, right = (ids.reply_id for ids, _ in kept)
     made = await stored(parts.store.new_arena, caller.user_id, left, right, systems)

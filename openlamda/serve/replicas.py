@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import sys
 import tempfile
 import threading
 import time
@@ -16,12 +17,14 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
 
+from openlamda.errors import UserError
 from openlamda.serve.metrics import FOLDER
 
 log = logging.getLogger(__name__)
 AGAIN = 1.0  # seconds until one that ended is started again, doubled each time that it soon ends
 MOST_AGAIN = 30.0
 SOON = 10.0
+MISTAKE = 2  # exit code: what the user asked for cannot be
 
 
 class Replicas:
@@ -32,10 +35,12 @@ class Replicas:
         self._spawn = multiprocessing.get_context("spawn")
         self._processes: list[BaseProcess | None] = [None] * count
         self._began, self._wait = [0.0] * count, [AGAIN] * count
-        self._stopping = False
+        self._stopping = self._mistaken = False
 
     def run(self) -> None:
-        """Until a signal says stop: it is passed on, and each ends what it began."""
+        """Until a signal says stop: it is passed on, and each ends what it began. So they do where one of them says
+        that what is asked for cannot be, such as a model that is not there; this process then ends with exit code 2.
+        """
         with tempfile.TemporaryDirectory(prefix="openlamda-figures-") as folder:
             os.environ[FOLDER] = folder
             for number in (signal.SIGTERM, signal.SIGINT):
@@ -49,6 +54,8 @@ class Replicas:
             for process in self._processes:
                 if process is not None:
                     process.join()
+            if self._mistaken:
+                sys.exit(MISTAKE)
 
     def _look(self) -> None:
         for place, process in enumerate(self._processes):
@@ -58,6 +65,9 @@ class Replicas:
                 lived = time.monotonic() - self._began[place]
                 self._wait[place] = min(MOST_AGAIN, self._wait[place] * 2) if lived < SOON else AGAIN
                 log.error("a replica ended", extra={"replica": place, "exit_code": process.exitcode})
+                if process.exitcode == MISTAKE:  # the next would make it, too
+                    self._stopping = self._mistaken = True
+                    return
                 _forget(process.pid)
                 self._processes[place], self._began[place] = None, time.monotonic() + self._wait[place]
             if time.monotonic() >= self._began[place] and not self._stopping:
@@ -86,7 +96,11 @@ def _serve_watched(serve: Callable[[socket.socket], None], listening: socket.soc
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="openlamda-parent", daemon=True).start()
-    serve(listening)
+    try:
+        serve(listening)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(MISTAKE)
 
 
 def _forget(pid: int | None) -> None:

@@ -86,14 +86,18 @@ async def job(question: Question) -> Callable[[Limits, Tell], list[Answer]]:
         agent = lamda.over(within(lamda.model, limits))
         context = len(agent.grammar.context(agent.fit(question.dialog)).tokens)
         found: dict[str, Reply] = {}
+        unsafe: list[Reply] = []  # the safe reply instead, where a seed had nothing else
         for run in range(question.choices):  # where a run has too few that differ, another seed may have more
             limits.check()
             seed = (question.seed + run * SEEDS) % 2**31
             for reply in agent.replies(question.dialog, question.choices - len(found), seed=seed, tell=tell):
-                found.setdefault(reply.text, cut(reply, question.stop))
-            if len(found) >= question.choices or (run and len(found) == 1):
+                if reply.finish_reason == "safe_reply":
+                    unsafe.append(reply)
+                else:
+                    found.setdefault(reply.text, cut(reply, question.stop))
+            if len(found) >= question.choices or (run and len(found) <= 1):
                 break
-        best = list(found.values())
+        best = list(found.values()) or unsafe[:1]
         answers = []
         for reply in (best + best[:1] * question.choices)[: question.choices]:
             said = len(agent.tokenizer.encode(reply.text))
@@ -117,18 +121,21 @@ def cut(reply: Reply, stop: Sequence[str]) -> Reply:
     )
 
 
-def count(parts: Parts, answers: Sequence[Answer]) -> None:
-    """Adds answers to the figures."""
+async def charge(parts: Parts, caller: Caller, answers: Sequence[Answer]) -> None:
+    """Adds one question's answers to the figures, and their tokens to its key's day: the prompt's once."""
+    prompt, said = answers[0].usage["prompt_tokens"], sum(answer.usage["completion_tokens"] for answer in answers)
+    parts.metrics.tokens.labels("prompt").inc(prompt)
+    parts.metrics.tokens.labels("completion").inc(said)
     for answer in answers:
         parts.metrics.replies.labels(answer.reply.finish_reason).inc()
-        for kind in ("prompt", "completion"):
-            parts.metrics.tokens.labels(kind).inc(answer.usage[f"{kind}_tokens"])
-        for stage, seconds in answer.reply.trace.timings.items():
+    for trace in {answer.reply.trace.seed: answer.reply.trace for answer in answers}.values():  # of one seed, one round
+        for stage, seconds in trace.timings.items():
             parts.metrics.stages.labels(stage).observe(seconds)
-        for considered in (c for drawn in answer.reply.trace.rounds.values() for c in drawn):
+        for considered in (c for drawn in trace.rounds.values() for c in drawn):
             if considered.dropped is not None:
                 why = considered.dropped if considered.dropped in ("unsafe", "empty") else "other"
                 parts.metrics.dropped.labels(why).inc()
+    await spend(parts, caller, prompt + said)
 
 
 def kept_reply(agent: Agent, answer: Answer) -> KeptReply:
@@ -151,7 +158,6 @@ async def keep(
     parent_id: str | None = None,
 ) -> list[tuple[KeptIds, KeptReply]]:
     """Where the answers are kept, and what is kept there: of a request that was seen before, what came of it then."""
-    count(parts, answers)
     kept = []
     user_text, earlier = question.dialog.turns[-1].text, question.dialog.turns[:-1]
     for number, answer in enumerate(answers):
@@ -170,7 +176,7 @@ async def keep(
         if not ids.new:
             reply = await stored(parts.store.reply, caller.user_id, ids.reply_id) or reply
         kept.append((ids, reply))
-    await spend(parts, caller, sum(answer.usage["total_tokens"] for answer in answers))
+    await charge(parts, caller, answers)
     return kept
 
 

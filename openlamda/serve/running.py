@@ -28,6 +28,7 @@ from openlamda.store.records import StoreUnavailable
 
 log = logging.getLogger(__name__)
 HEADERS_WITHIN = 10.0  # seconds from a request's first byte to its last header
+ENDING = 5  # seconds that connections have when what was under way has ended, or had its time
 NOTICE = 1.0  # seconds in which a balancer may see that /readyz has turned
 CONNECTIONS = 2048
 
@@ -141,7 +142,7 @@ def config_of(parts: Parts, app: Starlette) -> uvicorn.Config:
         server_header=False,
         proxy_headers=bool(os.environ.get("FORWARDED_ALLOW_IPS")),  # uvicorn would trust whoever is on this machine
         timeout_keep_alive=30,
-        timeout_graceful_shutdown=int(parts.settings.drain),
+        timeout_graceful_shutdown=ENDING,
         limit_concurrency=CONNECTIONS,
         h11_max_incomplete_event_size=parts.settings.max_header,
     )

@@ -2,6 +2,9 @@
 
 import asyncio
 import logging
+import multiprocessing
+import os
+import signal
 import time
 from typing import Literal
 
@@ -105,6 +108,8 @@ async def reload(request: Request) -> Response:
     if caller.key is None:
         raise ApiError(401, "no API key, expected one with the scope admin", code="invalid_api_key")
     await reloaded(parts, caller.who)
+    if (watching := multiprocessing.parent_process()) is not None and watching.pid is not None:
+        os.kill(watching.pid, signal.SIGHUP)  # which tells all replicas
     return json_response(Reloaded(parts.agents.model))
 
 
@@ -120,16 +125,18 @@ async def reloaded(parts: Parts, who: str) -> None:
 
 async def warm_up(parts: Parts) -> None:
     """Let the model reply before anybody asks, once so that all is compiled and once to see how long that takes. Only
-    its calculator is asked: nothing is looked up anywhere. What fails here is told in the log; requests will tell, too.
+    its calculator is asked: nothing is looked up anywhere. What fails is told in the log, and tried again.
     """
-    try:
-        await asyncio.to_thread(_reply_once, parts.agents.all()[0], 0)
-        began = time.monotonic()
-        await asyncio.to_thread(_reply_once, parts.agents.all()[0], 1)
-        parts.workers.learn(2 * (time.monotonic() - began))  # others ask for more, and for what is not compiled yet
-    except Exception:
-        log.exception("the model did not reply when it was tried")
-    parts.warm = True
+    while not parts.warm:
+        try:
+            await asyncio.to_thread(_reply_once, parts.agents.all()[0], 0)
+            began = time.monotonic()
+            await asyncio.to_thread(_reply_once, parts.agents.all()[0], 1)
+            parts.workers.learn(2 * (time.monotonic() - began))  # others ask for more, and for what is not compiled yet
+            parts.warm = True
+        except Exception:
+            log.exception("the model did not reply when it was tried")
+            await asyncio.sleep(parts.settings.warm_again)
 
 
 def _reply_once(agent: Agent, seed: int) -> None:

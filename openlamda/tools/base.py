@@ -73,7 +73,7 @@ class Toolset:
                 if failure is None:
                     self._cache.put((n, query), found, self._workers[n].limits.cache_seconds)
                 else:
-                    logging.getLogger(__name__).info("%s: %s on %r", name, failure, query)
+                    logging.getLogger(__name__).info("%s: %s", name, failure)
             results += found
             calls.append(Call(name, query, round(ms, 2), n not in running, len(found), failure))
         return Answer(results, calls)

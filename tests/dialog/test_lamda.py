@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from openlamda.dialog import citations, rank
@@ -353,6 +353,8 @@ def test_what_fits_keeps_the_role_the_newest_and_the_window(pinned, said):
 
 
 @given(st.text(alphabet="ab [](){}0123456789.,", max_size=80), st.lists(st.booleans(), max_size=5))
+@example("[[9]8]", [])
+@example("[[9]1] [0[2]1] [[2][2]1]", [True, False])
 def test_no_text_can_cite_what_was_not_returned(text, found):
     results = [Result(f"text {n}", f"https://example.org/{n}" if url else None) for n, url in enumerate(found, 1)]
     kept = cite(text, results)

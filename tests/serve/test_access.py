@@ -34,6 +34,24 @@ def test_a_forged_or_absent_key_opens_nothing(locked, key):
     assert locked.get("/healthz").status_code == 200
 
 
+def test_a_local_server_answers_to_names_of_this_machine_alone(make_app):
+    with TestClient(make_app(local=True)) as client:
+        for host, status in {
+            "localhost:8000": 200,
+            "127.0.0.1": 200,
+            "[::1]:8000": 200,
+            "LOCALHOST": 200,
+            "evil.example:8000": 403,
+            "localhost.evil.example": 403,
+            "127.0.0.1@evil.example": 403,
+            "[": 403,
+            "": 403,
+        }.items():
+            response = client.get("/healthz", headers={"Host": host})
+            assert response.status_code == status, host
+            assert "x-request-id" in response.headers
+
+
 def test_a_key_is_for_its_scopes(locked, new_key):
     chat, bare, admin = new_key("chat"), new_key("completions"), new_key("admin")
     assert ask(locked, chat).status_code == 200

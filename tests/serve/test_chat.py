@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from openlamda.dialog.lamda import Lamda, Reply
+from openlamda.dialog.trace import Trace
 from openlamda.store.records import StoreUnavailable
 from tests.serve.conftest import events
 
@@ -34,6 +36,19 @@ def test_n_counts_choices_that_differ(client):
     assert len({choice["message"]["content"] for choice in choices}) == 2
     assert choices[0] == chat(client).json()["choices"][0]
     assert len(chat(client, n=8).json()["choices"]) == 8  # there are not so many: the best stands for the rest
+
+
+@pytest.mark.parametrize(
+    ("reasons", "said"), [(["safe_reply", "stop"], "stop"), (["safe_reply"] * 2, "content_filter")]
+)
+def test_the_safe_reply_stands_only_where_nothing_else_does(client, monkeypatch, reasons, said):
+    def replies(self, dialog, count, *, seed=0, tell=None):
+        reason = reasons[seed > ASK["seed"]]
+        return [Reply(reason, (), reason, True, Trace(seed))]
+
+    monkeypatch.setattr(Lamda, "replies", replies)
+    choices = chat(client, n=3).json()["choices"]
+    assert [choice["finish_reason"] for choice in choices] == [said] * 3
 
 
 def test_no_returned_choice_is_unsafe(client):

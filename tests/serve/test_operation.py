@@ -222,6 +222,24 @@ def test_ready_is_who_has_replied_once(make_app):
         until(lambda: client.get("/readyz").status_code == 200)
 
 
+def test_a_model_that_does_not_reply_is_not_ready_until_it_does(make_app):
+    app, broken = make_app(warm_again=0.01), [True] * 3
+    model = app.state.parts.agents.all()[0].lamda.model
+    sample = model.sample
+
+    def fails(*arguments):
+        if broken:
+            broken.pop()
+            raise MemoryError
+        return sample(*arguments)
+
+    model.sample = fails
+    with TestClient(app) as client:
+        assert client.get("/readyz").status_code == 503
+        until(lambda: client.get("/readyz").status_code == 200)
+    assert not broken
+
+
 def test_whoever_leaves_frees_the_place(make_app):
     gate = threading.Event()
     app = make_app(gate=gate, workers=1, most_waiting=4)
@@ -351,6 +369,14 @@ def test_the_command_serves_and_ends(tmp_path, replicas):
         finally:
             process.send_signal(signal.SIGTERM)
             assert process.wait(60) in (0, -signal.SIGTERM)
+
+
+def test_replicas_that_cannot_serve_end_with_one_line_and_exit_code_2(tmp_path):
+    missing = tmp_path / "no-such-model"
+    command = [sys.executable, "-m", "openlamda", "serve", str(missing), "--port", "0", "--replicas", "2"]
+    done = subprocess.run([*command, "--store", str(tmp_path / "s.db")], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert "error: " in done.stderr and str(missing) in done.stderr and "Traceback" not in done.stderr
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from openlamda.engine.base import Overloaded
+from tests.serve import conftest
 from tests.serve.conftest import events
 
 HOW = "how long is the river"
@@ -131,6 +132,14 @@ def test_feedback_is_the_last_that_was_given(page):
     assert page.put(path, json={"thumb": "down", "reasons": ["ugly"]}).status_code == 400
     assert page.put(path, json={"thumb": None}).status_code == 204
     assert page.put("/api/replies/reply_x/feedback", json={"thumb": "up"}).status_code == 404
+
+
+def test_no_side_of_the_arena_is_unsafe(page, monkeypatch):
+    monkeypatch.setattr(conftest, "DRAFTS", ("I am unsafe.",))
+    response = page.post("/api/arena", json={"text": "tell me"})
+    assert response.status_code == 200 and "unsafe." not in response.text
+    (*_, (name, _)) = events(response)
+    assert name == "done"
 
 
 def test_the_arena_is_blind_until_the_vote(page, monkeypatch):
