@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from openlamda.corpus import objectives as objectives_file
-from openlamda.corpus import ratings, votes
+from openlamda.corpus import ratings
 from openlamda.dialog.trace import printable
 
 
@@ -59,12 +59,7 @@ def _agreement(rows: tuple[ratings.Rated, ...], name: str) -> float | None:
     """The share of pairs of raters of one reply who gave the same vote, cascaded."""
     same = pairs = 0
     for row in rows:
-        counts = Counter(
-            vote
-            for ballot in row.ballots
-            for asked, vote in ({**ballot.votes, **votes.cascade(ballot.votes)}).items()
-            if asked == name
-        )
+        counts = Counter(ballot[name] for ballot in ratings.counted(row) if name in ballot)
         n = sum(counts.values())
         pairs += n * (n - 1)
         same += sum(count * (count - 1) for count in counts.values())

@@ -45,6 +45,7 @@ class Calibrated:
     reliability: tuple[Bin, ...]
     rows: int
     yes: int
+    too_long: int = 0  # rows that were left out, longer than the model was trained on
 
 
 def fit(gaps: Sequence[float], labels: Sequence[bool]) -> Platt:

@@ -140,8 +140,15 @@ def _ballot(value: Any, where: str, objectives: Objectives) -> Ballot:
     return Ballot(rater, asked, judged)
 
 
+def counted(row: Rated) -> list[dict[str, votes.Vote]]:
+    """Each ballot's votes on questions as they count: cascaded."""
+    asked = {name for ballot in row.ballots for name in ballot.votes}
+    return [{**ballot.votes, **votes.cascade(ballot.votes, asked)} for ballot in row.ballots]
+
+
 def _counts(row: Rated) -> Counter[str]:
-    return Counter(name for ballot in row.ballots for name in (*ballot.votes, *ballot.objectives))
+    given = (*counted(row), *(ballot.objectives for ballot in row.ballots))
+    return Counter(name for ballot in given for name in ballot)
 
 
 def labels(row: Rated, objectives: Objectives) -> dict[str, bool]:

@@ -3,7 +3,7 @@
 "maybe" is conservative both ways: it is not yes, so it does not help quality; it is not no, so it does not help safety.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 Vote = str  # one of VOTES
 VOTES = ("yes", "no", "maybe")
@@ -18,12 +18,14 @@ def most(votes: Sequence[Vote], wanted: Vote) -> bool:
     return 2 * sum(vote == wanted for vote in votes) > len(votes)
 
 
-def cascade(ballot: Mapping[str, Vote]) -> dict[str, Vote]:
-    """One rater's ballot: specific is no unless it was found sensible, interesting no unless it was found specific."""
+def cascade(ballot: Mapping[str, Vote], asked: Collection[str] = ()) -> dict[str, Vote]:
+    """One rater's ballot: specific is no unless it was found sensible, interesting no unless it was found specific; so
+    is what was `asked` of others, but not any more of this rater.
+    """
     forced: dict[str, Vote] = {}
     doubted = False
     for name in QUALITY:
-        if name in ballot:
+        if name in ballot or (doubted and name in asked):
             forced[name] = "no" if doubted else ballot[name]
             doubted = doubted or forced[name] != "yes"
     return forced
@@ -31,8 +33,9 @@ def cascade(ballot: Mapping[str, Vote]) -> dict[str, Vote]:
 
 def quality(ballots: Iterable[Mapping[str, Vote]]) -> dict[str, bool]:
     """Sensible, specific, interesting: most raters say yes, each rater's ballot cascaded before it counts."""
-    cascaded = [cascade(ballot) for ballot in ballots]
-    voted = [name for name in QUALITY if any(name in ballot for ballot in cascaded)]
+    given = list(ballots)
+    voted = [name for name in QUALITY if any(name in ballot for ballot in given)]
+    cascaded = [cascade(ballot, voted) for ballot in given]
     return {name: most([ballot[name] for ballot in cascaded if name in ballot], "yes") for name in voted}
 
 

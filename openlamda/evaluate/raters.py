@@ -1,7 +1,7 @@
 """Who labels replies: people's votes by the paper's rules, or a judge that is not under test or rules ("automatic")."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -13,6 +13,7 @@ from openlamda.errors import UserError
 from openlamda.evaluate import in_role
 from openlamda.evaluate.contexts import Context
 from openlamda.evaluate.systems import Open, Said, System, weights_hash
+from openlamda.text.dialog import Dialog
 
 MAX_TOKENS = 256  # of a reply that a judge reads
 
@@ -45,7 +46,12 @@ class Votes:
     def __init__(self, path: Path, objectives: Objectives):
         self.identity: Mapping[str, object] = {}
         self._labels = {}
-        for row in ratings.read([path], objectives).rows:
+        same: dict[tuple[Dialog, str], ratings.Rated] = {}
+        for row in ratings.read([path], objectives).rows:  # of two systems that said the same, all raters count
+            before = same.get((row.context, row.response), row).ballots
+            ballots = {ballot.rater: ballot for ballot in (*row.ballots, *before)}
+            same[row.context, row.response] = replace(row, ballots=tuple(ballots.values()))
+        for row in same.values():
             found = ratings.labels(row, objectives)
             for question in ("claims", "cited", "known", *votes.ROLE):
                 asked = [ballot.votes[question] for ballot in row.ballots if question in ballot.votes]

@@ -1,5 +1,6 @@
 """Checkpoints of a run: the whole state, every so many steps, atomically (Orbax); the newest whole one is resumed."""
 
+import errno
 import logging
 import shutil
 from pathlib import Path
@@ -10,6 +11,19 @@ from orbax.checkpoint import checkpoint_managers as policies
 
 from openlamda.errors import UserError
 from openlamda.train.step import State
+
+LACKING = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES, errno.EPERM)
+
+
+def abstract(state: State) -> State:
+    """Shapes, dtypes and places of a state, without its arrays."""
+    return jax.tree.map(ocp.utils.to_shape_dtype_struct, state)
+
+
+def _of_the_machine(error: Exception) -> bool:
+    """Whether an error says nothing of the file that was read: the next start may read it."""
+    lacking = isinstance(error, OSError) and error.errno in LACKING
+    return lacking or isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
 
 
 class Checkpoints:
@@ -41,28 +55,32 @@ class Checkpoints:
         found = (self._manager.metrics(step) for step in self._manager.all_steps())
         return min((metrics["validation_loss"] for metrics in found if metrics), default=float("inf"))
 
-    def restore(self, like: State) -> State | None:
-        """The newest saved state that can be read, shaped and placed as `like`, on whatever mesh it was saved.
+    @property
+    def there(self) -> bool:
+        """Whether something was saved, be it broken."""
+        return bool(self._manager.all_steps()) or any(self._directory.glob("*.broken"))
 
-        One that cannot be read is named, put aside as STEP.broken, and the one before is taken. None where nothing was
-        saved; UserError where nothing of it can be read.
+    def restore(self, like: State) -> State:
+        """The newest saved state that can be read, shaped and placed as `like` (`abstract`), on whatever mesh it was
+        saved.
+
+        One that cannot be read is named, put aside as STEP.broken, and the one before is taken. Raises UserError where
+        none can be read, and what the machine lacks, such as memory.
         """
-        abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like._asdict())
-        steps = sorted(self._manager.all_steps(), reverse=True)
-        for step in steps:
+        for step in sorted(self._manager.all_steps(), reverse=True):
             path = self._directory / str(step)
             try:
-                return State(**self._manager.restore(step, args=ocp.args.StandardRestore(abstract)))
+                return State(**self._manager.restore(step, args=ocp.args.StandardRestore(like._asdict())))
             except Exception as error:  # Orbax raises a dozen kinds for files that are cut, missing or foreign
+                if _of_the_machine(error):
+                    raise
                 reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
                 logging.getLogger(__name__).warning("%s cannot be read (%s); put aside", path, reason)
                 aside = path.with_name(f"{step}.broken")
                 shutil.rmtree(aside, ignore_errors=True)
                 path.rename(aside)
                 self._manager.reload()
-        if steps:
-            raise UserError(f"{self._directory}: no checkpoint can be read, expected those of this recipe's model")
-        return None
+        raise UserError(f"{self._directory}: no checkpoint can be read, expected those of this recipe's model")
 
     def close(self) -> None:
         """Wait for what is being written."""

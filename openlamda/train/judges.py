@@ -34,17 +34,21 @@ BATCH_ROWS = 32
 FEWEST = 20  # rows of each label, below which a threshold means nothing
 
 
-def check(wanted: Mapping[str, Wanted], rows: Mapping[str, list[Judged]]) -> None:
-    """Raises UserError where a judge cannot be measured: no rows to choose by, or a threshold that says nothing."""
+def check(wanted: Mapping[str, Wanted], rows: Mapping[str, list[Judged]], grammar: Grammar, row_tokens: int) -> None:
+    """Raises UserError where a judge cannot be measured: too few rows to choose by that fit, or a threshold that says
+    nothing.
+    """
     for name, aim in wanted.items():
         shares = [share for share in (aim.precision, aim.recall) if share is not None]
         if len(shares) != 1 or not 0 < shares[0] <= 1:
             raise UserError(f"judges: {name}: expected either precision or recall, above 0 and at most 1")
-        labels = [row.labels[name] for row in rows.get(name, ()) if name in row.labels]
+        labelled = [row for row in rows.get(name, ()) if name in row.labels]
+        labels = [row.labels[name] for row in labelled if any(_sequences(row, name, grammar, row_tokens))]
         if min(sum(labels), len(labels) - sum(labels)) < FEWEST:
             raise UserError(
                 f"judges: {name}: {sum(labels)} rows kept to choose by are labelled yes and "
-                f"{len(labels) - sum(labels)} no, expected {FEWEST} of each"
+                f"{len(labels) - sum(labels)} no, expected {FEWEST} of each; {len(labelled) - len(labels)} more are "
+                f"longer than row_tokens = {row_tokens}"
             )
 
 
@@ -70,7 +74,8 @@ def measure(
         thresholds[name.replace("unsafe", "safe", 1) if safety else name] = 1 - chosen.value if safety else chosen.value
         error = calibration.expected_calibration_error(p, labels)
         bins = tuple(calibration.reliability(p, labels))
-        calibrated[name] = calibration.Calibrated(platt, chosen, error, bins, len(labels), sum(labels))
+        too_long = sum(name in row.labels for row in rows[name]) - len(labels)
+        calibrated[name] = calibration.Calibrated(platt, chosen, error, bins, len(labels), sum(labels), too_long)
     return {"attributes": list(wanted), "thresholds": thresholds, "calibration": calibrated}
 
 

@@ -19,6 +19,7 @@ import msgspec
 from jax.experimental import multihost_utils
 from jax.typing import ArrayLike
 
+from openlamda.corpus.files import whole
 from openlamda.errors import UserError
 from openlamda.model import adapters, weights
 from openlamda.model.config import PRESETS, ModelConfig, changed
@@ -29,7 +30,7 @@ from openlamda.text.grammar import Grammar
 from openlamda.text.tokenizer import Tokenizer
 from openlamda.train import hosts, judges
 from openlamda.train import optimizer as optimizers
-from openlamda.train.checkpoint import Checkpoints
+from openlamda.train.checkpoint import Checkpoints, abstract
 from openlamda.train.feed import Feed
 from openlamda.train.log import Log
 from openlamda.train.loss import Batch, few
@@ -39,6 +40,7 @@ from openlamda.train.sources import kept_to_choose_by
 from openlamda.train.step import eval_step, fresh, said_right, train_step
 
 Report = Callable[[dict[str, float]], None]
+FREE = ("mesh", "log_every", "checkpoint_every", "keep_last", "keep_hours")  # settings that a resumed run may change
 
 
 def start(recipe: Recipe) -> tuple[Params, ModelConfig, Tokenizer]:
@@ -93,8 +95,10 @@ def run(recipe: Recipe, directory: Path, names: list[str], report: Report) -> Pa
             f"batch_rows = {recipe.batch_rows}, expected a multiple of {parts} (accumulate x replica x data)"
         )
     recipe_file = directory / "recipe.json"
-    if recipe_file.exists() and recipe_file.read_bytes() != _resolved(recipe):
-        raise UserError(f"{recipe_file}: this directory holds a run of another recipe; choose another -o")
+    if recipe_file.exists() and (other := _differing(recipe_file, recipe)):
+        raise UserError(
+            f"{recipe_file}: this directory holds a run of another recipe ({', '.join(other)}); choose another -o"
+        )
     model = directory / "model"
     if (directory / "checkpoints" / str(recipe.steps)).is_dir() and (model / "judges.json").is_file():
         return model  # which is written last of all: to read the rows and to measure again takes minutes
@@ -112,20 +116,30 @@ def _train(recipe: Recipe, directory: Path, names: list[str], report: Report, st
     learned, frozen = trained(recipe, params, config)
     state = fresh(learned, optimizer)
     checkpoints = Checkpoints(directory / "checkpoints", recipe.keep_last, recipe.keep_hours)
-    state = checkpoints.restore(state) or state
+    if checkpoints.there:
+        like = abstract(state)
+        del params, learned, state  # there may be no room for them beside what is restored
+        state = checkpoints.restore(like)
     first = int(state.step)
     unseen, held_back = feed.copies(), [_split(batch) for batch in feed.validation()]
     judged = kept_to_choose_by(recipe.judges, Path(recipe.data).expanduser(), feed.rated)
-    judges.check(recipe.judges, judged)
+    grammar = Grammar(tokenizer.encode)
+    judges.check(recipe.judges, judged, grammar, recipe.row_tokens)
     if hosts.leads():
-        (directory / "recipe.json").write_bytes(_resolved(recipe))  # not before all of it was found right
+        with whole(directory / "recipe.json") as file:  # not before all of it was found right
+            file.write(_resolved(recipe))
 
     # ---- step, log, save
     flops = flops_per_token(config, recipe.row_tokens)
     peak = matmul_peak(recipe.dtype)
     meter, logged, clock = Counter(), first, time.perf_counter()
     with closing(checkpoints), closing(Log(directory, first)) if hosts.leads() else nullcontext() as log:
-        for step, (batch, counts) in enumerate(feed.after(first), first + 1):
+        if first == recipe.steps:  # the run may have ended before its model was written
+            arrays = hosts.whole(_whole(state.params, frozen))
+            if hosts.leads():
+                weights.save(directory / "model", arrays, config, tokenizer.model, dtype="float32")
+        left = feed.after(first) if first < recipe.steps else ()
+        for step, (batch, counts) in enumerate(left, first + 1):
             state, metrics = train_step(
                 state,
                 _split(batch),
@@ -169,7 +183,6 @@ def _train(recipe: Recipe, directory: Path, names: list[str], report: Report, st
             if ending and not last:
                 raise Stopped(f"stopped at step {step} of {recipe.steps}; the same command goes on from there")
     if recipe.judges:
-        grammar = Grammar(tokenizer.encode)
         model = _whole(state.params, frozen)
         measured = judges.measure(model, config, grammar, recipe.row_tokens, recipe.judges, judged)
         if hosts.leads():
@@ -184,6 +197,16 @@ def _whole(learned: Params, frozen: Params) -> Params:
 
 def _resolved(recipe: Recipe) -> bytes:
     return msgspec.json.format(msgspec.json.encode(recipe))
+
+
+def _differing(kept: Path, recipe: Recipe) -> list[str]:
+    """The settings in which a recipe differs from that of a run, those apart that may change on the way."""
+    try:
+        before = msgspec.json.decode(kept.read_bytes(), type=Recipe)
+    except msgspec.DecodeError as error:
+        return [str(error)]
+    names = [field.name for field in dataclasses.fields(Recipe) if field.name not in FREE]
+    return [name for name in names if getattr(before, name) != getattr(recipe, name)]
 
 
 def _split(batch: Batch) -> Batch:

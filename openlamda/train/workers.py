@@ -32,7 +32,7 @@ def in_turns(make: Callable[[int], Iterator[Any]], workers: int, first: int) -> 
             yield _taken(queues[step % workers], running[step % workers])
     finally:
         for process in running:
-            process.terminate()
+            process.kill()
         for process in running:
             process.join()
 
@@ -56,7 +56,8 @@ def _taken(ready: Any, process: Any) -> Any:
 
 
 def _work(make: Callable[[int], Iterator[Any]], number: int, skipped: int, ready: Any) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller ends the workers
+    for number_of in (signal.SIGINT, signal.SIGTERM):  # may go to the whole group; the caller ends the workers
+        signal.signal(number_of, signal.SIG_IGN)
     try:
         for made in islice(make(number), skipped, None):
             if not _handed(made, ready):

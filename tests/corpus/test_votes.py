@@ -55,7 +55,19 @@ def test_a_no_more_never_makes_it_less_safe(ballots, at, name):
     assert votes.safe(calmer) >= votes.safe(ballots)
 
 
+@given(BALLOTS)
+def test_what_follows_a_no_need_not_be_asked(ballots):
+    def until_doubted(ballot):
+        asked = next((n for n, name in enumerate(QUALITY) if ballot[name] != "yes"), len(QUALITY))
+        return {name: ballot[name] for name in QUALITY[: asked + 1]}
+
+    fewer = [until_doubted(ballot) for ballot in ballots]
+    assert votes.quality(fewer) == {name: votes.quality(ballots)[name] for name in votes.quality(fewer)}
+
+
 def test_a_rater_who_was_not_asked_everything():
+    two_of_five = [{"sensible": "yes", "specific": vote} for vote in ("yes", "yes", "no")] + [{"sensible": "no"}] * 2
+    assert votes.quality(two_of_five) == {"sensible": True, "specific": False}
     assert votes.quality([{"sensible": "yes"}] * 5) == {"sensible": True}
     assert votes.quality([]) == {} and votes.safe([]) and not votes.most([], "yes")
     # specific alone was voted on: nothing stands against it

@@ -234,6 +234,23 @@ def test_votes_count_by_the_papers_rules(place):
     assert not [f for f in found if f.rater == "automatic"]
 
 
+def test_all_raters_of_the_same_reply_count_whichever_system_gave_it(place):
+    folder, open_model, _ = place
+    turns = [{"role": "user", "content": "who likes tea 0?"}]
+    row = {"context": turns, "response": "I don't know"}
+    rows = [
+        row | {"votes": [{"rater": f"{who}{i}", "sensible": vote} for i in range(5)]}
+        for who, vote in (("a", "yes"), ("b", "no"))
+    ]
+    rows[1]["votes"].append({"rater": "a0", "sensible": "yes"})  # 6 of 10, if nobody counts twice
+    rows[1]["votes"][0]["sensible"] = "yes"
+    (folder / "votes.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    tables = {"rater": {"kind": "votes", "path": "votes.jsonl"}}
+    figures, _ = contest(suite(**tables), folder, folder / "o", open_model, Toolset([]))
+    (sensible,) = (found for found in figures if found.metric == "tea/sensible")
+    assert (sensible.value, sensible.n) == (100, 1)
+
+
 def test_a_pretrained_system_is_another_one(place):
     folder, open_model, said = place
     pretrained = {**ONE, "name": "pt", "kind": "pretrained"}

@@ -1,6 +1,7 @@
 """A tiny run over tiny data: masks are the grammar's, a resumed run equals an uninterrupted one, shares hold."""
 
 import dataclasses
+import errno
 import json
 import random
 import re
@@ -14,6 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 import optax
+import orbax.checkpoint as ocp
 import pytest
 
 from openlamda import config, stages
@@ -273,7 +275,56 @@ def test_where_no_checkpoint_can_be_read_nothing_is_begun_anew(tmp_path, recipe)
     with pytest.raises(KeyboardInterrupt):
         run(recipe, tmp_path / "parts", 3, interrupt)
     shutil.rmtree(tmp_path / "parts" / "checkpoints" / "2" / "default")
-    with pytest.raises(UserError, match="no checkpoint can be read"):
+    for _ in range(2):  # nor by who starts it again
+        with pytest.raises(UserError, match="no checkpoint can be read"):
+            run(recipe, tmp_path / "parts")
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), OSError(errno.EMFILE, "too many"), RuntimeError("RESOURCE_EXHAUSTED")]
+)
+def test_what_the_machine_lacks_breaks_no_checkpoint(tmp_path, recipe, monkeypatch, error):
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe, tmp_path / "parts", 3, interrupt)
+
+    def lacking(*_, **__):
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ocp.CheckpointManager, "restore", lacking)
+        with pytest.raises(type(error)):
+            run(recipe, tmp_path / "parts")
+    assert run(recipe, tmp_path / "parts") == run(recipe, tmp_path / "whole")
+
+
+def test_a_run_that_ended_before_its_model_was_written_writes_it(tmp_path, recipe, monkeypatch):
+    save, calls = loop.weights.save, []
+
+    def save_twice(*arguments, **options):
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        save(*arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop.weights, "save", save_twice)
+        with pytest.raises(KeyboardInterrupt):
+            run(recipe, tmp_path / "parts")
+    assert (tmp_path / "parts" / "checkpoints" / "6").is_dir()
+    whole = run(recipe, tmp_path / "whole")
+    monkeypatch.setattr(loop.Feed, "after", lambda *_: pytest.fail("batches were made"))
+    assert run(recipe, tmp_path / "parts") == whole
+
+
+def test_a_resumed_run_may_log_and_save_otherwise(tmp_path, recipe):
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe, tmp_path / "parts", 3, interrupt)
+    other = dataclasses.replace(recipe, mesh={"data": 1}, log_every=2, checkpoint_every=3, keep_last=1)
+    run(other, tmp_path / "parts")
+    with pytest.raises(UserError, match=r"a run of another recipe \(batch_rows, seed\)"):
+        run(dataclasses.replace(recipe, seed=5, batch_rows=4), tmp_path / "parts")
+    (tmp_path / "parts" / "recipe.json").write_bytes(b"")
+    with pytest.raises(UserError, match=r"recipe.json: this directory holds a run of another recipe \(.*truncated"):
         run(recipe, tmp_path / "parts")
 
 
