@@ -1,11 +1,14 @@
 """Ratings files: replies with each rater's votes, and the labels that the paper's rules make of them.
 
-A row is {"context": [turns], "response": text, "votes": [ballots]}, with "id" and "snippets" where there are any. A
-ballot is {"rater": name} and votes "yes", "no" or "maybe" on sensible, specific and interesting (5 raters), on
-grounded, claims, cited, known, helpful and role_consistent (3), or on "objectives": {rule: vote} (3;
-corpus/objectives.py). Votes stay apart by rater: who trains or studies agreement reads them again.
+A row is {"context": [turns], "response": text, "votes": [ballots]}, with "id" and "snippets" where there are any. The
+id, or else what was said, decides which rows are trained on and which are kept to choose or to evaluate by. A ballot is
+{"rater": name} and votes "yes", "no" or "maybe" on sensible, specific and interesting (5 raters), on grounded, claims,
+cited, known, helpful and role_consistent (3), or on "objectives": {rule: vote} (3; corpus/objectives.py). Votes stay
+apart by rater: who trains or studies agreement reads them again.
 """
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -73,7 +76,7 @@ def read(paths: list[Path], objectives: Objectives, *, lenient: bool = False) ->
     for path in paths:
         for place, value in read_lines(path):
             try:
-                row, left_out = _row(value, place, objectives, lenient)
+                row, left_out = _row(value, objectives, lenient)
                 dropped.update(left_out)
                 rows.append(row)
             except _Fault as fault:
@@ -85,7 +88,7 @@ def read(paths: list[Path], objectives: Objectives, *, lenient: bool = False) ->
     return Ratings(tuple(rows), dropped)
 
 
-def _row(value: dict[str, Any], place: str, objectives: Objectives, lenient: bool) -> tuple[Rated, list[str]]:
+def _row(value: dict[str, Any], objectives: Objectives, lenient: bool) -> tuple[Rated, list[str]]:
     try:
         context = dialog_from_json(value.get("context", value.get("messages")), "field 'context'")
     except UserError as error:
@@ -110,7 +113,7 @@ def _row(value: dict[str, Any], place: str, objectives: Objectives, lenient: boo
             if not lenient:
                 raise
             left_out.append(fault.reason)
-    row_id = value.get("id", place)
+    row_id = value.get("id", _hash(context, response))  # decides what is trained on: the same wherever the row stands
     rated = Rated(str(row_id), context, response, tuple(ballots.values()), tuple(snippets))
     for name, count in _counts(rated).items():
         needed = RATERS["grounded" if name in GROUNDING else name if name in QUESTIONS else "safety"]
@@ -138,6 +141,11 @@ def _ballot(value: Any, where: str, objectives: Objectives) -> Ballot:
             if vote not in VOTES:
                 raise _Fault("no such vote", f"{where}: {name} is {vote!r}, expected one of {', '.join(VOTES)}")
     return Ballot(rater, asked, judged)
+
+
+def _hash(context: Dialog, response: str) -> str:
+    said = [*((turn.author, turn.text) for turn in context.turns), response]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
 
 
 def counted(row: Rated) -> list[dict[str, votes.Vote]]:

@@ -54,7 +54,11 @@ def test_labels_and_each_raters_votes(tmp_path):
     assert last == {"grounded": True}
     assert [ballot.rater for ballot in read.rows[0].ballots] == ["r0", "r1", "r2", "r3", "r4"]
     assert read.rows[0].ballots[3].votes == {"sensible": "maybe"}
-    assert [row.id for row in read.rows] == [f"{path}:1", f"{path}:2", f"{path}:3", "g"]
+    elsewhere = tmp_path / "moved"
+    elsewhere.mkdir()
+    moved = ratings.read([written(elsewhere, grounded, GOOD)], RULES)  # which rows are kept back must not change
+    assert [row.id for row in moved.rows] == ["g", read.rows[0].id] and read.rows[3].id == "g"
+    assert len({row.id for row in read.rows}) == len({(row.context, row.response) for row in read.rows})
     (judged, *_) = ratings.judged(read, RULES)
     assert judged.labels == first and judged.response == "hi there"
 
