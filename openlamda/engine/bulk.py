@@ -68,24 +68,27 @@ def rate_row(weights: Layered, yes: jax.Array, no: jax.Array, row: Rows, *, conf
     low = last["query"].dtype == jnp.bfloat16 and jax.default_backend() == "cpu"
     attended = attend_by_head if low else attend
 
-    def table(layer: Params) -> jax.Array:
-        return jnp.pad(layer["relative_bias"], ((0, 0), (0, 1)), constant_values=HIDDEN)
+    def bias_of(layer: Params, bucket_tS: jax.Array) -> jax.Array:
+        table_HR = jnp.pad(layer["relative_bias"], ((0, 0), (0, 1)), constant_values=HIDDEN)
+        return table_HR.at[:, bucket_tS].get(mode="promise_in_bounds")
 
     def block(x_BTD: jax.Array, layer: Params) -> jax.Array:
         query, key, value = transformer.project(x_BTD, layer)
         mixed = []
         for start in range(0, T, BLOCK):
             end = min(start + BLOCK, T)
-            bias_HtS = table(layer)[:, bucket_TT[start:end, :end]]
-            mixed.append(attended(query[:, :, start:end], key[:, :, :end], value[:, :, :end], bias_HtS))
-        return transformer.close_block(x_BTD, jnp.concatenate(mixed, axis=2), layer, config)
+            bias_HtS = bias_of(layer, bucket_TT[start:end, :end])
+            mixed_BHtK = attended(query[:, :, start:end], key[:, :, :end], value[:, :, :end], bias_HtS)
+            mixed.append(mixed_BHtK.swapaxes(1, 2))  # as the product that follows reads them
+        mixed_BHTK = jnp.concatenate(mixed, axis=1).swapaxes(1, 2)
+        return transformer.close_block(x_BTD, mixed_BHTK, layer, config)
 
     x_BTD = transformer.embedded(weights.top, tokens_T)[None]
     for layer in weights.layers[:-1]:
         x_BTD = block(x_BTD, layer)
     asked_BED = x_BTD[:, end_E]  # nothing follows the last layer that would read the other tokens again
     (query, _, _), (_, key, value) = transformer.project(asked_BED, last), transformer.project(x_BTD, last)
-    mixed = attended(query, key, value, table(last)[:, bucket_TT[end_E]])
+    mixed = attended(query, key, value, bias_of(last, bucket_TT[end_E]))
     x_BED = transformer.close_block(asked_BED, mixed, last, config)
     hidden_XQD = transformer.rms_norm(x_BED, weights.top["norm_final"]).reshape(*end_XQ.shape, -1)
     return gaps_of(weights.top, hidden_XQD, yes, no)
@@ -103,4 +106,4 @@ def attend_by_head(query_BHtK: jax.Array, key_BHSK: jax.Array, value_BHSK: jax.A
         weights_tS = jnp.exp(logits_tS - logits_tS.max(-1, keepdims=True))
         product_tK = jnp.dot(weights_tS.astype(jnp.bfloat16), value_SK, preferred_element_type=jnp.float32)
         mixed.append(product_tK / weights_tS.sum(-1, keepdims=True))
-    return jnp.stack(mixed)[None].astype(query_BHtK.dtype)
+    return jnp.stack(mixed, axis=1)[None].swapaxes(1, 2).astype(query_BHtK.dtype)
