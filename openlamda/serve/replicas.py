@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 AGAIN = 1.0  # seconds until one that ended is started again, doubled each time that it soon ends
 MOST_AGAIN = 30.0
 SOON = 10.0
+_watcher: BaseProcess | None = None  # of this process, if it is a replica
 MISTAKE = 2  # exit code: what the user asked for cannot be
 
 
@@ -35,11 +36,12 @@ class Replicas:
         self._spawn = multiprocessing.get_context("spawn")
         self._processes: list[BaseProcess | None] = [None] * count
         self._began, self._wait = [0.0] * count, [AGAIN] * count
+        self._again = [False] * count
         self._stopping = self._mistaken = False
 
     def run(self) -> None:
-        """Until a signal says stop: it is passed on, and each ends what it began. So they do where one of them says
-        that what is asked for cannot be, such as a model that is not there; this process then ends with exit code 2.
+        """Until a signal says stop: it is passed on, and each ends what it began. So they do where one finds at its
+        first start that what is asked for cannot be, such as a model that is not there: then with exit code 2.
         """
         with tempfile.TemporaryDirectory(prefix="openlamda-figures-") as folder:
             os.environ[FOLDER] = folder
@@ -65,9 +67,10 @@ class Replicas:
                 lived = time.monotonic() - self._began[place]
                 self._wait[place] = min(MOST_AGAIN, self._wait[place] * 2) if lived < SOON else AGAIN
                 log.error("a replica ended", extra={"replica": place, "exit_code": process.exitcode})
-                if process.exitcode == MISTAKE:  # the next would make it, too
+                if process.exitcode == MISTAKE and not self._again[place]:  # later a file may be about to be replaced
                     self._stopping = self._mistaken = True
                     return
+                self._again[place] = True
                 _forget(process.pid)
                 self._processes[place], self._began[place] = None, time.monotonic() + self._wait[place]
             if time.monotonic() >= self._began[place] and not self._stopping:
@@ -86,9 +89,16 @@ class Replicas:
                 os.kill(process.pid, number)
 
 
+def tell_all() -> None:
+    """In a replica: all of them load the model again."""
+    if _watcher is not None and _watcher.pid is not None:
+        os.kill(_watcher.pid, signal.SIGHUP)
+
+
 def _serve_watched(serve: Callable[[socket.socket], None], listening: socket.socket) -> None:
     """In a replica: serves, and ends as by SIGTERM where the process that watches it was killed."""
-    parent = multiprocessing.parent_process()
+    global _watcher
+    parent = _watcher = multiprocessing.parent_process()
     assert parent is not None
 
     def watch() -> None:

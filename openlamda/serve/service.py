@@ -2,9 +2,6 @@
 
 import asyncio
 import logging
-import multiprocessing
-import os
-import signal
 import time
 from typing import Literal
 
@@ -14,6 +11,7 @@ from starlette.responses import Response
 
 from openlamda.dialog.roles import Role
 from openlamda.errors import UserError
+from openlamda.serve import replicas
 from openlamda.serve.access import by_key, stored
 from openlamda.serve.agents import OWNER, Agent
 from openlamda.serve.bodies import json_response
@@ -108,8 +106,7 @@ async def reload(request: Request) -> Response:
     if caller.key is None:
         raise ApiError(401, "no API key, expected one with the scope admin", code="invalid_api_key")
     await reloaded(parts, caller.who)
-    if (watching := multiprocessing.parent_process()) is not None and watching.pid is not None:
-        os.kill(watching.pid, signal.SIGHUP)  # which tells all replicas
+    replicas.tell_all()
     return json_response(Reloaded(parts.agents.model))
 
 

@@ -51,6 +51,13 @@ def test_the_safe_reply_stands_only_where_nothing_else_does(client, monkeypatch,
     assert [choice["finish_reason"] for choice in choices] == [said] * 3
 
 
+def test_a_prompt_is_counted_once_whatever_n(client):
+    usage = chat(client, n=3).json()["usage"]
+    told = client.get("/metrics").text
+    assert f'openlamda_tokens_total{{kind="prompt"}} {usage["prompt_tokens"]}.0' in told
+    assert f'openlamda_tokens_total{{kind="completion"}} {usage["completion_tokens"]}.0' in told
+
+
 def test_no_returned_choice_is_unsafe(client):
     said = chat(client, n=4, messages=[{"role": "user", "content": "tell me"}]).json()
     texts = [choice["message"]["content"] for choice in said["choices"]]

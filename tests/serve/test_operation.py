@@ -1,5 +1,6 @@
 """What operators rely on: an end that loses nothing, reloading under way, bounded queues, logs and figures."""
 
+import contextlib
 import json
 import logging
 import signal
@@ -19,6 +20,8 @@ from openlamda.errors import UserError
 from openlamda.serve.agents import Agents
 from openlamda.serve.logs import JsonLines
 from openlamda.serve.running import listen
+from openlamda.store.opening import open_store
+from openlamda.store.records import KeyLimits
 from tests.serve.conftest import events, serving
 
 ASK = {"messages": [{"role": "user", "content": "how long is the river"}], "seed": 3}
@@ -363,6 +366,13 @@ def test_the_command_serves_and_ends(tmp_path, replicas):
                 status, said = post(url, ask | {"seed": seed}, 120)
                 assert status == 200 and "22" in said
             assert 'openlamda_replies_total{finish_reason="stop"} 4.0' in get(url + "/metrics")[1]
+            if replicas > 1 and hasattr(signal, "SIGHUP"):
+                with contextlib.closing(open_store(str(tmp_path / "s.db"))) as store:
+                    key = store.new_key(store.new_user("admin").id, "test", frozenset(["admin"]), KeyLimits())[1]
+                    head = {"Authorization": f"Bearer {key}"}
+                    reload = urllib.request.Request(url + "/admin/reload", b"", head, method="POST")
+                    assert urllib.request.urlopen(reload, timeout=120).status == 200
+                    until(lambda: [line.actor for line in store.audit_log()].count("SIGHUP") == replicas, 60)
             if hasattr(signal, "SIGHUP"):
                 process.send_signal(signal.SIGHUP)
                 assert post(url, ask, 120)[0] == 200
@@ -398,6 +408,16 @@ def _ready(url):
         return get(url + "/readyz")[0] == 200
     except OSError:
         return False
+
+
+def test_the_log_names_no_address_that_a_tool_asks():
+    program = (
+        "import logging; from openlamda.serve.logs import log_as_json; log_as_json()\n"
+        "logging.getLogger('httpx2').info('HTTP Request: GET http://h/?q=secret')\n"
+        "logging.getLogger('openlamda').info('told')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert "told" in done.stderr and "secret" not in done.stderr
 
 
 def test_a_port_that_is_in_use_is_named():

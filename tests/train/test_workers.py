@@ -2,6 +2,7 @@
 
 import lzma
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -43,6 +44,21 @@ def test_workers_take_turns_from_any_place_on(first):
 def test_what_a_worker_raises_is_raised():
     with pytest.raises(ValueError, match="row 7 is no row"):
         list(islice(in_turns(failing, 2, 0), 4))
+
+
+def pids(worker: int) -> Iterator[int]:
+    while True:
+        yield os.getpid()
+
+
+def test_workers_do_not_end_by_what_the_whole_run_is_sent():
+    made = in_turns(pids, 2, 0)
+    both = {next(made), next(made)}
+    for pid in both:
+        os.kill(pid, signal.SIGTERM)
+    assert {next(made) for _ in range(40)} == both
+    made.close()
+    assert not any(map(lives, both))
 
 
 def test_a_dead_worker_is_noticed():
