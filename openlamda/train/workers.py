@@ -6,7 +6,7 @@ Worker i of n makes the batches i, i + n, i + 2n ... from a stream of its own, s
 import multiprocessing
 import queue
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from itertools import count, islice
 from typing import Any
 
@@ -14,7 +14,7 @@ AHEAD = 4  # batches that each worker may have ready
 PATIENCE = 1.0  # seconds between two looks at whether the other side still lives
 
 
-def in_turns(make: Callable[[int], Iterator[Any]], workers: int, first: int) -> Iterator[Any]:
+def in_turns(make: Callable[[int], Iterator[Any]], workers: int, first: int) -> Generator[Any, None, None]:
     """What `make(0)` ... `make(workers - 1)` give, one of each in turn, without the first so many.
 
     `make` and what it gives are pickled. Raises in the caller what a worker raises, RuntimeError where one has died.
