@@ -2,55 +2,32 @@
 
 Takes dialogs and judges, leaves a directory: for each chunk of turns the kept ones and the counts, each file written
 whole or not at all, and a manifest at the end. Which turns are kept depends on the model, the thresholds and the input
-alone: not on the batch size, nor on how often the job was killed. Memory holds one chunk.
+alone: not on the batch size, nor on how often the job was killed. Memory holds three chunks.
 """
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
-from itertools import groupby, islice, zip_longest
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
 from openlamda.corpus.files import row_writer, write_json
-from openlamda.corpus.readers import read_lines
-from openlamda.corpus.rows import Talk
-from openlamda.corpus.shapes import read_row
+from openlamda.dialog.chunks import Chunk, chunks_of, turns_of
 from openlamda.dialog.judge import Judges, probability, score_name
-from openlamda.dialog.stretches import contexts
-from openlamda.engine.base import BulkRater, TextTree, Tokens
+from openlamda.engine.base import BulkRater
 from openlamda.errors import UserError
-from openlamda.text.dialog import Dialog
 from openlamda.text.grammar import Grammar
 from openlamda.text.tokenizer import Symbol, Tokenizer
 
 T = TypeVar("T")
-CHUNK = 2048  # turns that are lost at most when the job is killed
-REPLY_TOKENS = 256  # a longer reply is left out
+CHUNK = 2048  # turns; two chunks are lost at most when the job is killed
 BINS = 50  # of a score's histogram
-
-
-@dataclass(frozen=True)
-class Turned:
-    """A turn of a dialog that answers something."""
-
-    id: str
-    dialog: Dialog
-    number: int
-
-    @property
-    def context(self) -> Dialog:
-        """All that was said before."""
-        return Dialog(self.dialog.turns[: self.number])
-
-    @property
-    def response(self) -> str:
-        """What the turn says."""
-        return self.dialog.turns[self.number].text
 
 
 @dataclass
@@ -104,32 +81,6 @@ def job_of(
     return Job(read, model_hash(model), own | dict(thresholds), window, turns)
 
 
-def turns_of(paths: Iterable[Path], counts: Counter[str]) -> Iterator[Turned]:
-    """Every agent turn that answers something, of dialogs between two; what is left out is counted by reason. Files are
-    read side by side, a row of each in turn, so that the first turns are from all of them.
-
-    Raises UserError that names file and line for a row that cannot be read.
-    """
-    for rows in zip_longest(*(read_lines(path) for path in paths)):
-        for place, row in filter(None, rows):
-            said = next((row[key] for key in ("turns", "messages") if isinstance(row.get(key), list)), ())
-            named = (turn.get("speaker") for turn in said if isinstance(turn, dict))
-            speakers = {name for name in named if isinstance(name, str)}
-            if len(speakers) > 2:
-                counts["dialogs of more than two speakers"] += 1
-                continue
-            try:
-                read = read_row(row, place)
-            except UserError as error:
-                raise UserError(f"{place}: {error}") from None
-            if not isinstance(read, Talk):
-                counts["rows that are no dialog"] += 1
-                continue
-            for n, turn in enumerate(read.dialog.turns):
-                if n and turn.author == "agent":
-                    yield Turned(f"{read.id}#{n}", read.dialog, n)
-
-
 def run(
     directory: Path,
     paths: Sequence[Path],
@@ -158,25 +109,43 @@ def run(
         )
     if not job_file.exists():
         write_json(job_file, job)
-    total, before = Counts(), Counter[str]()
-    stream = islice(turns_of(paths, before), job.turns)
-    grammar = Grammar(lru_cache(maxsize=256)(tokenizer.encode))  # a turn is the context of those that follow
+    grammar = Grammar(lru_cache(maxsize=256)(tokenizer.encode))  # a reply is soon part of a context
     questions = [grammar.question(name).tokens for name in attributes]
-    number = 0
-    while turns := list(islice(stream, job.chunk)):
-        counts_file, rows_file = (directory / f"turns-{number:05}.{end}" for end in ("json", "jsonl.gz"))
+    before = Counter[str]()
+    turns = islice(turns_of(paths, before), job.turns)
+    chunks = chunks_of(turns, job.chunk, job.window, grammar, lambda number: _files(directory, number)[1].exists())
+
+    def write(chunk: Chunk, gaps: Sequence[Sequence[float]]) -> Counts:
+        counts_file, rows_file = _files(directory, chunk.number)
         if not rows_file.exists():
-            counts, kept = _judged(turns, rater, grammar, questions, attributes, judges, job, batch_rows)
+            counts, kept = _counted(chunk, gaps, attributes, judges, job.thresholds)
             write_json(counts_file, counts)
             with row_writer(rows_file) as packed:
                 for row in kept:
                     packed.write(msgspec.json.encode(row) + b"\n")
-        total.add(_read(counts_file, Counts))
-        report(total)
-        number += 1
+        return _read(counts_file, Counts)
+
+    total, number = Counts(), 0
+    with ThreadPoolExecutor(1) as beside:  # while a chunk is rated the one before it is written and the next one read
+        coming, written = beside.submit(next, chunks, None), None
+        while (chunk := coming.result()) or written:
+            gaps: Sequence[Sequence[float]] = ()
+            if chunk:
+                coming = beside.submit(next, chunks, None)
+                gaps = rater.rate_all(chunk.trees, questions, Symbol.YES, Symbol.NO, batch_rows)
+            if written:
+                total.add(written.result())
+                number += 1
+                report(total)
+            written = beside.submit(write, chunk, gaps) if chunk else None
     total.add(Counts(left_out=dict(before)))
     write_json(directory / "manifest.json", {"job": job, "counts": total, "chunks": number})
     return total
+
+
+def _files(directory: Path, number: int) -> tuple[Path, Path]:
+    """Where the counts and the kept rows of a chunk lie; the rows are written last."""
+    return directory / f"turns-{number:05}.json", directory / f"turns-{number:05}.jsonl.gz"
 
 
 def _read(path: Path, kind: type[T]) -> T:
@@ -186,66 +155,30 @@ def _read(path: Path, kind: type[T]) -> T:
         raise UserError(f"{path}: {error}; expected what `openlamda filter` wrote; choose another directory") from None
 
 
-def _judged(
-    turns: list[Turned],
-    rater: BulkRater,
-    grammar: Grammar,
-    questions: Sequence[tuple[int, ...]],
+def _counted(
+    chunk: Chunk,
+    rated: Sequence[Sequence[float]],
     attributes: Sequence[str],
     judges: Judges,
-    job: Job,
-    batch_rows: int,
+    thresholds: Mapping[str, float],
 ) -> tuple[Counts, list[dict[str, Any]]]:
-    def size(dialog: Dialog) -> int:
-        return len(grammar.context(dialog).tokens)
-
-    counts = Counts(seen=len(turns), histograms={score_name(name): [0] * BINS for name in attributes})
-    left_out, below = Counter[str](), Counter[str]()
-    judged, texts = [], []
-    between = grammar.judge(Dialog()).tokens
-    for turn, context in _shown(turns, size, job.window):
-        reply = grammar.reply(turn.response)
-        if not reply or len(reply) > REPLY_TOKENS:
-            left_out["empty replies" if not reply else f"replies of more than {REPLY_TOKENS} tokens"] += 1
-            continue
-        judged.append((turn, context))
-        texts.append((grammar.context(context).tokens, between + reply))
+    """What became of a chunk's turns, and the rows of those that are kept."""
+    histograms = {score_name(name): [0] * BINS for name in attributes}
+    counts = Counts(seen=chunk.seen, left_out=chunk.left_out, histograms=histograms)
+    below = Counter[str]()
     kept = []
-    rated = rater.rate_all(trees_of(texts), questions, Symbol.YES, Symbol.NO, batch_rows)
-    for (turn, context), gaps in zip(judged, rated, strict=True):
+    for (turn, context), gaps in zip(chunk.judged, rated, strict=True):
         found = {score_name(n): probability(gap, n, judges) for n, gap in zip(attributes, gaps, strict=True)}
         for name, score in found.items():
-            counts.histograms[name][min(int(score * BINS), BINS - 1)] += 1
-        missed = [name for name, least in job.thresholds.items() if found[name] < least]
+            histograms[name][min(int(score * BINS), BINS - 1)] += 1
+        missed = [name for name, least in thresholds.items() if found[name] < least]
         below.update(missed)
         if not missed:
             counts.kept += 1
             said = [{"role": turn.author, "content": turn.text} for turn in context.turns]
             kept.append({"id": turn.id, "context": said, "response": turn.response, "scores": found})
-    counts.left_out, counts.below = dict(left_out), dict(below)
+    counts.below = dict(below)
     return counts, kept
-
-
-def _shown(turns: Iterable[Turned], size: Callable[[Dialog], int], window: int) -> Iterator[tuple[Turned, Dialog]]:
-    """Each turn with the context that is judged with it."""
-    for _, group in groupby(turns, key=lambda turn: id(turn.dialog)):
-        of_dialog = {turn.number: turn for turn in group}
-        dialog = next(iter(of_dialog.values())).dialog  # whole: its stretches do not depend on where a chunk begins
-        for number, context in contexts(dialog.turns, size, window):
-            if number in of_dialog:
-                yield of_dialog[number], context
-
-
-def trees_of(texts: Iterable[tuple[Tokens, Tokens]]) -> list[TextTree]:
-    """Contexts and what follows each; a context that goes on from the one before shares its beginning."""
-    trees: list[TextTree] = []
-    for context, after in texts:
-        branch = (len(context), after)
-        if trees and context[: len(trees[-1].trunk)] == trees[-1].trunk:
-            trees[-1] = TextTree(context, (*trees[-1].branches, branch))
-        else:
-            trees.append(TextTree(context, (branch,)))
-    return trees
 
 
 def files_of(paths: Iterable[Path], patterns: Sequence[str]) -> list[Path]:

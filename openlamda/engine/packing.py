@@ -94,17 +94,22 @@ def _pieces(tree: TextTree, asked: int, T: int, first: int) -> list[Piece]:
 def _first_fit(pieces: list[Piece], T: int) -> list[list[Piece]]:
     """The pieces of each row: the largest first, each into the first row that has room."""
     rows: list[list[Piece]] = []
-    left: list[list[int]] = []  # tokens and texts
+    open_rows: list[tuple[int, int, list[Piece]]] = []  # tokens and texts that have room
+    least = min((piece.size for piece in pieces), default=0)
     for piece in sorted(pieces, key=lambda piece: -piece.size):
         texts = len(piece.branches)
-        row = next((r for r, (room, more) in enumerate(left) if room >= piece.size and more >= texts), None)
-        if row is None:
-            row = len(rows)
+        fits = (n for n, (room, more, _) in enumerate(open_rows) if room >= piece.size and more >= texts)
+        place = next(fits, None)
+        if place is None:
+            place = len(open_rows)
             rows.append([])
-            left.append([T, ROW_TEXTS])
-        rows[row].append(piece)
-        left[row][0] -= piece.size
-        left[row][1] -= texts
+            open_rows.append((T, ROW_TEXTS, rows[-1]))
+        room, more, row = open_rows[place]
+        row.append(piece)
+        if room - piece.size >= least and more > texts:
+            open_rows[place] = (room - piece.size, more - texts, row)
+        else:
+            del open_rows[place]
     return rows
 
 

@@ -18,7 +18,8 @@ import pytest
 
 from openlamda.corpus.kept import KeptTurns
 from openlamda.corpus.readers import read_jsonl
-from openlamda.dialog.filter import Counts, files_of, model_hash, run, trees_of, turns_of
+from openlamda.dialog.chunks import trees_of, turns_of
+from openlamda.dialog.filter import Counts, files_of, model_hash, run
 from openlamda.dialog.judge import probability
 from openlamda.dialog.stretches import contexts
 from openlamda.engine.base import TextTree
@@ -230,6 +231,18 @@ def test_what_cannot_be_is_named(tmp_path, source, tokenizer):
         "more.jsonl.xz",
         "talk.jsonl",
     ]
+
+
+def test_what_stands_before_a_broken_row_is_judged_and_written(tmp_path, source, tokenizer):
+    run(tmp_path / "whole", [source], Rater(), tokenizer, JUDGES, job(chunk=20))
+    lines = source.read_text().splitlines(keepends=True)
+    source.write_text("".join((*lines[:90], "{broken\n", *lines[90:])))
+    with pytest.raises(UserError, match=r"talk\.jsonl:91"):
+        run(tmp_path / "out", [source], Rater(), tokenizer, JUDGES, job(chunk=20))
+    found, whole = files(tmp_path / "out"), files(tmp_path / "whole")
+    readable = len(list(turns_of([dialogs(tmp_path / "first.jsonl", 90)], Counter())))
+    assert len([name for name in found if name.endswith(".gz")]) == readable // 20 > 3
+    assert found == {name: whole[name] for name in found}
 
 
 def test_memory_does_not_grow_with_the_input(tmp_path, tokenizer):
