@@ -149,8 +149,9 @@ def _print(directory: Path, manifest: "Manifest", json: bool) -> None:
         console.print(f"{everything.problem_count:,} problems, {len(everything.problems)} shown; the rest was read:")
         for where, what in everything.problems:
             console.print(Text(printable(f"  {where}: {what}")), soft_wrap=True)
+    validation = f", {manifest.validation.rows:,} rows for validation" if manifest.validation else ""
     console.print(
         f"{directory}: {manifest.tokens:,} tokens in {manifest.rows:,} rows of {manifest.row_tokens} "
-        f"({manifest.filled:.1%} filled), {len(manifest.shards)} shards",
+        f"({manifest.filled:.1%} filled), {len(manifest.shards)} shards{validation}",
         soft_wrap=True,
     )

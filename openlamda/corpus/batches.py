@@ -22,14 +22,12 @@ class Shards:
     """The rows of a shard directory.
 
     Raises UserError that names the file for a missing, cut or altered shard (each is hashed, about 1 GB/s), or another
-    tokenizer than `tokenizer`. The last `keep_back` rows are in no batch.
+    tokenizer than `tokenizer`.
     """
 
-    def __init__(self, folder: Path, tokenizer: Tokenizer | None = None, *, keep_back: int = 0):
-        self.manifest = shards.read(folder)
-        self.rows, self.tokens = self.manifest.rows - keep_back, self.manifest.tokens
-        if self.rows < 1:
-            raise UserError(f"{folder}: {self.manifest.rows} rows, expected more than the {keep_back} to keep back")
+    def __init__(self, folder: Path, tokenizer: Tokenizer | None = None):
+        self._folder, self.manifest = folder, shards.read(folder)
+        self.rows, self.tokens = self.manifest.rows, self.manifest.tokens
         self.row_tokens = self.manifest.row_tokens
         if tokenizer is not None:
             shards.check_tokenizer(folder, self.manifest, tokenizer)
@@ -60,18 +58,25 @@ class Shards:
         numbers = np.concatenate(
             [permuted(places[epochs == epoch], self.rows, seed, int(epoch)) for epoch in np.unique(epochs)]
         )
-        return self._read(numbers)
-
-    def kept_back(self) -> tuple[np.ndarray, np.ndarray]:
-        """(tokens, segments) of the rows that are in no batch: int32 [keep_back, row_tokens] each."""
-        return self._read(np.arange(self.rows, self.manifest.rows))
-
-    def _read(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         batch = np.empty((len(numbers), 2, self.row_tokens), np.int32)
         files = np.searchsorted(self._starts, numbers, "right") - 1
         for i, (file, number) in enumerate(zip(files.tolist(), numbers.tolist(), strict=True)):
             batch[i] = self._files[file][number - self._starts[file]]
         return batch[:, 0], batch[:, 1]
+
+    def validation(self, rows: int) -> tuple[np.ndarray, np.ndarray]:
+        """(tokens, segments) of texts that are in no batch: int32 [rows, row_tokens] each.
+
+        Raises UserError where there are fewer rows of them.
+        """
+        kept = self.manifest.validation
+        if kept is None or kept.rows < rows:
+            raise UserError(
+                f"{self._folder}: {kept.rows if kept else 0} rows for validation, expected {rows}; "
+                "build the corpus with a larger validation_percent, or validate with fewer rows"
+            )
+        cells = self._open(self._folder / kept.file, kept)[:rows].astype(np.int32)
+        return cells[:, 0], cells[:, 1]
 
 
 def permuted(places: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray:

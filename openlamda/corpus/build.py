@@ -52,7 +52,7 @@ def build(
         run(tokenise, tasks)
         amounts, tokens = _amounts(work, todo)
         run(arrange, tasks)
-        run(fill, amounts.shards)
+        run(fill, amounts.shards + bool(amounts.validation))
         manifest = _manifest(work, todo, amounts, tokens)
         shards.write(folder, manifest)
     except OSError as error:
@@ -109,11 +109,15 @@ def _inputs(todo: plan.Plan) -> dict[str, tuple[int, int]]:
 
 
 def _amounts(work: Path, todo: plan.Plan) -> tuple[Amounts, dict[str, int]]:
-    """How much of each source, and the tokens that this is: full epochs, and rows of so many bins once more."""
+    """How much of each source, and the tokens that this is: full epochs, and rows of so many bins once more. Bins for
+    validation are in none of them.
+    """
     recipe = todo.recipe
     bins = {source.name: np.zeros(BINS, np.int64) for source in recipe.source}
     for number, task in enumerate(todo.tasks):
         bins[task.source] += np.load(work / f"bins/{number:05}.npy")
+    kept = _validation(recipe, np.sum(list(bins.values()), axis=0))
+    bins = {name: counts[: BINS - kept] for name, counts in bins.items()}
     available = {name: int(counts.sum()) for name, counts in bins.items()}
     full, parts, tokens = {}, {}, {}
     for name, times in mixture.epochs(recipe.mixture, available, recipe.shares()).items():
@@ -124,9 +128,16 @@ def _amounts(work: Path, todo: plan.Plan) -> tuple[Amounts, dict[str, int]]:
     if not any(tokens.values()):
         raise UserError("no tokens are left, expected some; mixture.tokens may be too few to take a row")
     count = -(-sum(tokens.values()) // (recipe.shard_rows * recipe.row_tokens))
-    amounts = Amounts(full, parts, count)
+    amounts = Amounts(full, parts, count, kept)
     write_json(work / "amounts.json", amounts)
     return amounts, tokens
+
+
+def _validation(recipe: Recipe, tokens: np.ndarray) -> int:
+    """How many bins of `tokens` [BINS] are for validation: `validation_percent`, or as many as one shard holds."""
+    upto = np.cumsum(tokens[::-1])
+    within = int(np.searchsorted(upto, recipe.shard_rows * recipe.row_tokens, "right"))
+    return min(BINS * recipe.validation_percent // 100, max(1, within))
 
 
 def _manifest(work: Path, todo: plan.Plan, amounts: Amounts, tokens: dict[str, int]) -> shards.Manifest:
@@ -158,6 +169,7 @@ def _manifest(work: Path, todo: plan.Plan, amounts: Amounts, tokens: dict[str, i
         sources,
         written,
         _plain(recipe),
+        _read(work / f"reports/shard-{amounts.shards:05}.json", shards.ShardFile) if amounts.validation else None,
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from openlamda.corpus import packing, plan
 from openlamda.corpus.files import write_array, write_json
 from openlamda.corpus.minhash import mix
-from openlamda.corpus.tokens import bins, seeded
+from openlamda.corpus.tokens import BINS, bins, seeded
 
 PLACE = np.dtype([("key", "<u8"), ("offset", "<u8"), ("length", "<u4")])
 """A piece on its way into a shard; the key is its place in the order."""
@@ -27,30 +27,42 @@ class Amounts:
     whole: dict[str, int]  # full epochs
     bins: dict[str, int]  # and so many of the 4096 bins once more
     shards: int
+    validation: int  # so many of the bins, the last ones, are for validation
+
+
+def amounts_of(work: Path) -> Amounts:
+    """What the build found that shards shall hold."""
+    return msgspec.json.decode((work / "amounts.json").read_bytes(), type=Amounts)
 
 
 def arrange(work: Path, task: int) -> None:
-    """Put the pieces of a task into the order of the shards: a hash of seed, row, piece and epoch."""
+    """Put the pieces of a task into the order of the shards: a hash of seed, row, piece and epoch. After the shards
+    come the rows for validation, which are in no epoch.
+    """
     todo = plan.read(work)
-    amounts = msgspec.json.decode((work / "amounts.json").read_bytes(), type=Amounts)
+    amounts = amounts_of(work)
     source, seed = todo.tasks[task].source, todo.recipe.seed
     pieces = np.load(work / f"pieces/{task:05}.npy")
     places = []
-    for epoch in range(amounts.whole[source] + 1):
-        taken = pieces if epoch < amounts.whole[source] else pieces[bins(pieces, seed) < amounts.bins[source]]
+    bin_of, trained = bins(pieces, seed), BINS - amounts.validation
+    ranges = [(0, trained)] * amounts.whole[source] + [(0, amounts.bins[source]), (trained, BINS)]
+    for epoch, (low, high) in enumerate(ranges):
+        taken = pieces[(low <= bin_of) & (bin_of < high)]
         place = np.zeros(len(taken), PLACE)
         numbered = mix(taken["row"] ^ seeded(seed, epoch + 1)) + taken["number"].astype(np.uint64)
         place["key"], place["offset"], place["length"] = mix(numbered), taken["offset"], taken["length"]
         places.append(place)
+    validating = len(places[-1])
     place = np.concatenate(places)
     shard = (place["key"] % np.uint64(amounts.shards)).astype(np.int64)
+    shard[len(shard) - validating :] = amounts.shards
     write_array(work / f"order/{task:05}.npy", place[np.lexsort((place["offset"], place["key"], shard))])
-    ends = np.cumsum(np.bincount(shard, minlength=amounts.shards))
+    ends = np.cumsum(np.bincount(shard, minlength=amounts.shards + 1))
     write_array(work / f"ends/{task:05}.npy", np.concatenate([[0], ends]))
 
 
 def fill(work: Path, shard: int) -> None:
-    """Pack the pieces of one shard into rows and write it."""
+    """Pack the pieces of one shard into rows and write it; the one after the last is that of validation."""
     todo = plan.read(work)
     dtype = packing.token_type(todo.vocab_size)
     parts, texts = [], []
@@ -68,7 +80,8 @@ def fill(work: Path, shard: int) -> None:
         for task, place in zip(tasks, places, strict=True)
     )
     rows = packing.pack(pieces, places["length"].tolist(), todo.recipe.row_tokens, dtype)
-    path = work.parent / packing.shard_name(shard)
+    last = shard == amounts_of(work).shards
+    path = work.parent / (packing.VALIDATION if last else packing.shard_name(shard))
     write_array(path, rows)
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+VALIDATION = "validation.npy"  # a shard of rows that are not trained on
+
 
 def token_type(vocab_size: int) -> np.dtype:
     """The smallest unsigned type that holds every id."""

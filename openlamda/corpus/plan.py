@@ -56,7 +56,7 @@ def make(recipe: Recipe, tokenizer: Tokenizer) -> Plan:
     size = sum(file.bytes for found in files.values() for file in found)
     limit = max(TASK_BYTES, size // TASKS)
     return Plan(
-        1,
+        2,
         replace(recipe, engine=Engine()),
         hashlib.sha256(tokenizer.model).hexdigest(),
         tokenizer.vocab_size,

@@ -71,6 +71,7 @@ class Recipe:
     row_tokens: int = 1024
     shard_rows: int = 16_384  # about so many a shard
     held_back_percent: int = 5  # rows kept for evaluation by the hash of their id (corpus/rows.py)
+    validation_percent: int = 1  # of the tokens, to choose checkpoints by: in a file of their own, one shard at most
     filters: Filters = field(default_factory=Filters)
     dedup: Dedup = field(default_factory=Dedup)
     mixture: Mixture = field(default_factory=Mixture)
@@ -95,6 +96,7 @@ class Recipe:
         _expect(2 <= self.row_tokens <= 65_535, "row_tokens", self.row_tokens, "2 to 65535")
         _expect(self.shard_rows >= 1, "shard_rows", self.shard_rows, "1 or more")
         _expect(0 <= self.held_back_percent < 100, "held_back_percent", self.held_back_percent, "0 to 99")
+        _expect(0 <= self.validation_percent < 100, "validation_percent", self.validation_percent, "0 to 99")
         _expect(0.7 <= self.dedup.threshold <= 1, "dedup.threshold", self.dedup.threshold, "0.7 to 1")
         _expect(mixture.temperature > 0, "mixture.temperature", mixture.temperature, "more than 0")
         numbers = (mixture.cap, mixture.tokens, mixture.epochs)

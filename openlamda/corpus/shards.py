@@ -1,6 +1,7 @@
 """What a shard directory says of itself: manifest.json, written last, so that a directory with one is complete.
 
 shard-00000.npy ...   rows of tokens and segments (packing.py)
+validation.npy        rows that no shard holds, to choose checkpoints by
 tokenizer.model       what the tokens mean
 manifest.json         sizes, hashes, counts, the recipe
 """
@@ -55,6 +56,7 @@ class Manifest:
     sources: dict[str, SourceCount]
     shards: tuple[ShardFile, ...]
     recipe: dict[str, Any]
+    validation: ShardFile | None = None
 
     @property
     def filled(self) -> float:

@@ -34,8 +34,7 @@ class Feed:
         self.rated = rated_rows(recipe)
         self._shards = None
         if recipe.shards:
-            kept = recipe.validate_batches * recipe.batch_rows
-            self._shards = Shards(Path(recipe.shards).expanduser(), tokenizer, keep_back=kept)
+            self._shards = Shards(Path(recipe.shards).expanduser(), tokenizer)
             if self._shards.row_tokens != recipe.row_tokens:
                 raise UserError(f"{recipe.shards}: rows of {self._shards.row_tokens} tokens, row_tokens is another")
 
@@ -60,8 +59,9 @@ class Feed:
         if not recipe.validate_batches:
             return []
         if self._shards:
-            kept = [np.split(cells, recipe.validate_batches) for cells in self._shards.kept_back()]
-            return [_learned(tokens, segments) for tokens, segments in zip(*kept, strict=True)]
+            kept = self._shards.validation(recipe.validate_batches * recipe.batch_rows)
+            parts = [np.split(cells, recipe.validate_batches) for cells in kept]
+            return [_learned(tokens, segments) for tokens, segments in zip(*parts, strict=True)]
         packed = self._packed(recipe.mixture, recipe.seed + 1, held=True)
         return [batch for batch, _ in islice(packed, recipe.validate_batches)]
 

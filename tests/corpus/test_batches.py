@@ -19,20 +19,20 @@ ROWS, TOKENS = 37, 8
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, tokenizer):
-    """Shards of 20, 10 and 7 rows; row n holds n + 20 in its first place."""
+    """Shards of 20, 10 and 7 rows and 5 for validation; row n holds n + 20 in its first place."""
     import hashlib
 
     folder = tmp_path_factory.mktemp("shards")
     files = []
-    for number, (start, stop) in enumerate([(0, 20), (20, 30), (30, 37)]):
+    for name, (start, stop) in {"a.npy": (0, 20), "b.npy": (20, 30), "c.npy": (30, 37), "v.npy": (37, 42)}.items():
         rows = np.zeros((stop - start, 2, TOKENS), np.uint16)
         rows[:, 0, :3], rows[:, 1, :3] = 30, 1
         rows[:, 0, 0] = np.arange(start, stop) + 20
-        path = folder / f"shard-{number:05}.npy"
+        path = folder / name
         write_array(path, rows)
         files.append(directory.ShardFile(path.name, len(rows), hashlib.sha256(path.read_bytes()).hexdigest()))
     sha256 = hashlib.sha256(tokenizer.model).hexdigest()
-    manifest = directory.Manifest(1, sha256, 400, TOKENS, ROWS, ROWS * 3, 0, {}, tuple(files), {})
+    manifest = directory.Manifest(1, sha256, 400, TOKENS, ROWS, ROWS * 3, 0, {}, tuple(files[:3]), {}, files[3])
     directory.write(folder, manifest)
     return folder
 
@@ -44,13 +44,13 @@ def rows_of(batch):
     return (tokens[:, 0] - 20).tolist()
 
 
-def test_rows_that_are_kept_back_are_in_no_batch(folder):
-    shards = Shards(folder, keep_back=6)
-    kept = rows_of(shards.kept_back())
+def test_rows_for_validation_are_in_no_batch(folder):
+    shards = Shards(folder)
+    kept = rows_of(shards.validation(4))
     seen = {row for step in range(3 * ROWS) for row in rows_of(shards.batch(step, 4))}
-    assert len(kept) == 6 and seen == set(range(ROWS)) - set(kept)
-    with pytest.raises(UserError, match="37 rows, expected more than the 37 to keep back"):
-        Shards(folder, keep_back=ROWS)
+    assert kept == list(range(ROWS, ROWS + 4)) and seen == set(range(ROWS))
+    with pytest.raises(UserError, match="5 rows for validation, expected 6"):
+        shards.validation(6)
 
 
 def test_an_epoch_has_every_row_once_and_the_next_another_order(folder):
@@ -103,8 +103,8 @@ def copy(folder, tmp_path):
     ],
 )
 def test_a_bad_shard_is_named(copy, damage, message):
-    damage(copy / "shard-00001.npy")
-    with pytest.raises(UserError, match=rf"shard-00001\.npy: .*{message}"):
+    damage(copy / "b.npy")
+    with pytest.raises(UserError, match=rf"b\.npy: .*{message}"):
         Shards(copy)
 
 
@@ -133,7 +133,7 @@ def test_a_bad_manifest_is_named(copy, text, message):
 
 
 def test_a_shard_is_never_unpickled(copy):
-    np.save(copy / "shard-00001.npy", np.array([{}], object), allow_pickle=True)
-    with pytest.raises(UserError, match=r"shard-00001\.npy"):
+    np.save(copy / "b.npy", np.array([{}], object), allow_pickle=True)
+    with pytest.raises(UserError, match=r"b\.npy"):
         Shards(copy)
     assert json.loads((copy / "manifest.json").read_text())["version"] == 1

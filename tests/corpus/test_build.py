@@ -37,7 +37,8 @@ DIALOGS, BOOKS, PAGES = (
 
 
 def recipe(corpus, **change):
-    settings = {"source": (DIALOGS, BOOKS, PAGES), "row_tokens": 512, "shard_rows": 32, "held_back_percent": 0}
+    settings = {"source": (DIALOGS, BOOKS, PAGES), "row_tokens": 512, "shard_rows": 32}
+    settings |= {"held_back_percent": 0, "validation_percent": 0}
     return Recipe(data=str(corpus), **{**settings, **change})
 
 
@@ -45,12 +46,13 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def segments(folder):
-    """All segments of all rows, as tuples of tokens."""
+def segments(folder, validation=False):
+    """All segments of all rows, or of those that are to validate by, as tuples of tokens."""
     shards = Shards(folder)
+    kept = shards.manifest.validation
+    rows = shards.validation(kept.rows if kept else 0) if validation else shards.batch(0, shards.rows)
     found = []
-    for row in range(shards.rows):
-        tokens, numbers = (part[0] for part in shards.batch(row, 1))
+    for tokens, numbers in zip(*rows, strict=True):
         found += [tuple(tokens[numbers == n].tolist()) for n in range(1, numbers.max() + 1)]
     return found
 
@@ -137,6 +139,28 @@ def test_held_back_rows_are_left_out(corpus, tokenizer, tmp_path):
     manifest = build(recipe(corpus, source=(PAGES,), held_back_percent=20), tokenizer, tmp_path / "kept", 1)
     dropped = sum(held_back(f"page-{n}", 20) for n in range(50))
     assert dropped and manifest.sources["web"].report.drops["held back"].count == dropped
+
+
+def test_what_validates_is_in_no_epoch(corpus, tokenizer, tmp_path):
+    """Together they are the corpus; a row is on one side with all its copies, of epochs too, and all its pieces."""
+    sources = tuple(replace(source, share=0.5) for source in (DIALOGS, BOOKS))
+    mixed = recipe(corpus, source=sources, mixture=Mixture(method="shares", epochs=3), validation_percent=20)
+    manifest = build(mixed, tokenizer, tmp_path / "mixed", 1)
+    once = build(replace(mixed, validation_percent=0), tokenizer, tmp_path / "once", 1)
+    kept, trained = (set(segments(tmp_path / "mixed", validation)) for validation in (True, False))
+    assert len(kept) > 20 and not kept & trained and manifest.validation and manifest.validation.rows > 1
+    assert kept | trained == set(segments(tmp_path / "once")) and once.validation is None
+    tokens = sum(count.report.tokens for count in manifest.sources.values())
+    assert 0.1 < sum(map(len, kept)) / tokens < 0.3
+    assert manifest.tokens == sum(map(len, segments(tmp_path / "mixed")))
+    build(mixed, tokenizer, tmp_path / "two", 2)
+    assert contents(tmp_path / "two") == contents(tmp_path / "mixed")
+
+
+def test_validation_takes_no_more_than_a_shard(corpus, tokenizer, tmp_path):
+    small = recipe(corpus, source=(BOOKS,), shard_rows=2, validation_percent=50)
+    manifest = build(small, tokenizer, tmp_path / "small", 1)
+    assert manifest.validation and 1 <= manifest.validation.rows <= 3 and len(manifest.shards) > 5
 
 
 COMMAND = """

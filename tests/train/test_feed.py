@@ -1,4 +1,4 @@
-"""What a run reads of token shards: everything but first tokens is learned, kept-back rows only measured."""
+"""What a run reads of token shards: everything but first tokens is learned, rows for validation only measured."""
 
 import dataclasses
 import hashlib
@@ -26,11 +26,16 @@ def recipe(tmp_path, tokenizer) -> Recipe:
     rows = np.zeros((ROWS, 2, TOKENS), np.uint16)
     rows[:, 0, :9] = 30 + np.arange(ROWS)[:, None]
     rows[:, 1, :5], rows[:, 1, 5:9] = 1, 2
-    path = tmp_path / "shard-00000.npy"
-    write_array(path, rows)
-    shard = directory.ShardFile(path.name, ROWS, hashlib.sha256(path.read_bytes()).hexdigest())
-    sha256 = hashlib.sha256(tokenizer.model).hexdigest()
-    directory.write(tmp_path, directory.Manifest(1, sha256, 400, TOKENS, ROWS, ROWS * 9, 0, {}, (shard,), {}))
+    files = []
+    for name, some in (("shard-00000.npy", rows[:-4]), ("validation.npy", rows[-4:])):
+        path = tmp_path / name
+        write_array(path, some)
+        files.append(directory.ShardFile(name, len(some), hashlib.sha256(path.read_bytes()).hexdigest()))
+    sha256, trained = hashlib.sha256(tokenizer.model).hexdigest(), ROWS - 4
+    manifest = directory.Manifest(
+        1, sha256, 400, TOKENS, trained, trained * 9, 0, {}, tuple(files[:1]), {}, files[1]
+    )  # fmt: skip
+    directory.write(tmp_path, manifest)
     (tmp_path / "t.model").write_bytes(tokenizer.model)
     return Recipe(
         start="tiny", tokenizer=str(tmp_path / "t.model"), shards=str(tmp_path), steps=12, batch_rows=2,
@@ -65,11 +70,12 @@ def test_what_validates_is_never_trained_on(recipe, tokenizer):
         ({"row_tokens": 16}, "rows of 12 tokens, row_tokens is another"),
         ({"mixture": {"copy": 1.0}}, r"either a \[mixture\] of tasks or shards"),
         ({"shards": ""}, r"either a \[mixture\] of tasks or shards"),
+        ({"validate_batches": 3}, "4 rows for validation, expected 6"),
     ],
 )
 def test_what_does_not_fit_is_refused(recipe, tokenizer, changes, message):
     with pytest.raises(UserError, match=message):
-        Feed(dataclasses.replace(recipe, **changes), tokenizer, [])
+        Feed(dataclasses.replace(recipe, **changes), tokenizer, []).validation()
 
 
 def test_another_tokenizer_is_refused(recipe):
