@@ -23,8 +23,9 @@ def suffixes() -> tuple[str, ...]:
     return tuple(_READERS)
 
 
-def read(path: Path, report: Report) -> Iterator[Document | Talk]:
-    """The rows of `path`; what cannot be read goes to `report("file:line", "what was found, what was expected")`.
+def read(path: Path, report: Report, name: str = "") -> Iterator[Document | Talk]:
+    """The rows of `path`; what cannot be read goes to `report("file:line", "what was found, what was expected")`. The id
+    of a row that brings none begins with `name`, or else with the file's.
 
     Raises UserError for a file that is not there, whose suffix is unknown, or that needs a package to be installed.
     """
@@ -41,7 +42,7 @@ def read(path: Path, report: Report) -> Iterator[Document | Talk]:
         report(where, what)
 
     try:
-        for row in reader(path, noted):
+        for row in reader(path, noted, name or path.name):
             found = True
             yield row
     except OSError as error:
@@ -50,12 +51,12 @@ def read(path: Path, report: Report) -> Iterator[Document | Talk]:
         report(str(path), "nothing to read, expected one row or more")
 
 
-def _json_lines(path: Path, report: Report) -> Iterator[Document | Talk]:
-    return _rows(path, read_objects(path, report), report)
+def _json_lines(path: Path, report: Report, name: str) -> Iterator[Document | Talk]:
+    return _rows(path, read_objects(path, report), report, name)
 
 
-def _parquet(path: Path, report: Report) -> Iterator[Document | Talk]:
-    return _rows(path, parquet.read_objects(path, report), report)
+def _parquet(path: Path, report: Report, name: str) -> Iterator[Document | Talk]:
+    return _rows(path, parquet.read_objects(path, report), report, name)
 
 
 def read_objects(path: Path, report: Report, most: int | None = None) -> Iterator[tuple[int, Any]]:
@@ -79,7 +80,9 @@ def _no_unicode(error: UnicodeDecodeError) -> str:
     return f"byte 0x{error.object[error.start]:02x} at {error.start} is not UTF-8, expected UTF-8"
 
 
-def _rows(path: Path, objects: Iterable[tuple[int, Any]], report: Report) -> Iterator[Document | Talk]:
+def _rows(
+    path: Path, objects: Iterable[tuple[int, Any]], report: Report, name: str
+) -> Iterator[Document | Talk]:
     """The rows of JSON objects or a table; a shape that says nothing is reported once, with the number of such rows."""
     thread: list[comments.Comment] = []
     unknown: Counter[str] = Counter()
@@ -88,7 +91,7 @@ def _rows(path: Path, objects: Iterable[tuple[int, Any]], report: Report) -> Ite
         try:
             if not isinstance(value, dict):
                 raise UserError(f"{type(value).__name__}, expected a JSON object")
-            row = read_row(value, f"{path.name}:{number}")
+            row = read_row(value, f"{name}:{number}")
         except UnknownShape as error:
             kind = str(error) if str(error) in unknown or len(unknown) < 100 else "other fields"
             unknown[kind] += 1
@@ -112,11 +115,11 @@ def _rows(path: Path, objects: Iterable[tuple[int, Any]], report: Report) -> Ite
             report(str(path), f"{dropped.total():,} of {len(thread):,} comments dropped: {reasons}")
 
 
-def _text(path: Path, report: Report) -> Iterator[Document]:
+def _text(path: Path, report: Report, name: str) -> Iterator[Document]:
     """A text file as one document, a long one as several, cut between paragraphs where there are any."""
     for number, text in enumerate(_pieces(_text_lines(path, report)), 1):
         if text.strip():
-            yield Document(path.name if number == 1 else f"{path.name}#{number}", text)
+            yield Document(name if number == 1 else f"{name}#{number}", text)
 
 
 def _text_lines(path: Path, report: Report) -> Iterator[str]:
@@ -154,7 +157,7 @@ def _pieces(lines: Iterable[str]) -> Iterator[str]:
         yield "".join(held)
 
 
-_READERS: dict[str, Callable[[Path, Report], Iterator[Document | Talk]]] = {
+_READERS: dict[str, Callable[[Path, Report, str], Iterator[Document | Talk]]] = {
     ".jsonl": _json_lines,
     ".jsonl.gz": _json_lines,
     ".jsonl.xz": _json_lines,

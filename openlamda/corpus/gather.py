@@ -21,10 +21,10 @@ def gather(work: Path, task: int) -> None:
     """Read and clean the files of a task."""
     todo = plan.read(work)
     cleaned = _cleaner(todo.recipe.filters)
-    report = Report()
+    report, folder = Report(), Path(todo.recipe.data).expanduser()
     with row_writer(work / f"rows/{task:05}.jsonl.gz") as rows, whole(work / f"signatures/{task:05}") as signatures:
         for file in todo.tasks[task].files:
-            for row in _read(Path(file.path), report):
+            for row in _read(Path(file.path), report, folder):
                 report.read += 1
                 kept = cleaned(row)
                 if isinstance(kept, str):
@@ -42,9 +42,11 @@ def _cleaner(filters: clean.Filters) -> Callable[[Document | Talk], Document | T
     return clean.make_cleaner(filters)
 
 
-def _read(path: Path, report: Report) -> Iterator[Document | Talk]:
+def _read(path: Path, report: Report, folder: Path) -> Iterator[Document | Talk]:
+    """A row without an id is named by where its file lies in the data: files of one name are many."""
+    name = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else ""
     try:
-        yield from formats.read(path, report.problem)
+        yield from formats.read(path, report.problem, name)
     except (OSError, UserError) as error:
         report.problem(str(path), str(error))
 

@@ -17,12 +17,12 @@ _ATTEMPTS = 100  # to find the next record behind a broken one
 _PAGES = ("text/html", "application/xhtml+xml")
 
 
-def read_page(path: Path, report: Report) -> Iterator[Document]:
+def read_page(path: Path, report: Report, name: str) -> Iterator[Document]:
     """The one document of an HTML file."""
     extract = _extractor(path)
     page = page_bytes(path, report)
     if text := extract(page):
-        yield Document(path.name, text)
+        yield Document(name, text)
     elif page:
         report(str(path), NO_TEXT)
 
@@ -37,7 +37,7 @@ def page_bytes(path: Path, report: Report) -> bytes:
     return page
 
 
-def read_warc(path: Path, report: Report) -> Iterator[Document]:
+def read_warc(path: Path, report: Report, name: str) -> Iterator[Document]:
     """The pages of a crawl (responses that are HTML or plain text), each by its address."""
     try:
         from fastwarc.warc import ArchiveIterator, WarcRecordType
@@ -54,7 +54,7 @@ def read_warc(path: Path, report: Report) -> Iterator[Document]:
                     number, place, failed = number + 1, record.stream_pos, 0
                     text = _response(record, extract, f"{path}:{number}", report)
                     if text:
-                        yield Document(record.headers.get("WARC-Target-URI") or f"{path.name}:{number}", text)
+                        yield Document(record.headers.get("WARC-Target-URI") or f"{name}:{number}", text)
                 return
             except OSError as error:
                 if not failed:
@@ -97,12 +97,12 @@ def _find(file: IO[bytes], mark: bytes, place: int) -> int | None:
     return None
 
 
-def read_zim(path: Path, report: Report) -> Iterator[Document]:
+def read_zim(path: Path, report: Report, name: str) -> Iterator[Document]:
     """The articles of an archive, each by its path. Raises UserError where libzim (GPL, so optional) is missing."""
     extract = _extractor(path)
     for article in articles(path, report):
         if text := extract(article.page):
-            yield Document(f"{path.name}/{article.path}", text)
+            yield Document(f"{name}/{article.path}", text)
 
 
 @dataclass(frozen=True)

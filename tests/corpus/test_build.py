@@ -141,6 +141,19 @@ def test_held_back_rows_are_left_out(corpus, tokenizer, tmp_path):
     assert dropped and manifest.sources["web"].report.drops["held back"].count == dropped
 
 
+def test_rows_without_an_id_are_named_by_where_their_file_lies(tokenizer, tmp_path):
+    (tmp_path / "c.jsonl").write_text(json.dumps({"text": "one row of a few words"}) + "\n")
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "index.txt").write_text(f"the page that lies in {folder}, of a few words")
+    source = Source(name="pages", paths=("a", "b", "c.jsonl"))
+    todo = plan.make(recipe(tmp_path, source=(source,), filters=Filters(min_words=1)), tokenizer)
+    files.write_json(tmp_path / "work/plan.json", todo)
+    gather(tmp_path / "work", 0)
+    rows = list(files.read_rows(tmp_path / "work/rows/00000.jsonl.gz"))
+    assert [row.id for row in rows] == ["a/index.txt", "b/index.txt", "c.jsonl:1"]
+
+
 def test_what_validates_is_in_no_epoch(corpus, tokenizer, tmp_path):
     """Together they are the corpus; a row is on one side with all its copies, of epochs too, and all its pieces."""
     sources = tuple(replace(source, share=0.5) for source in (DIALOGS, BOOKS))
