@@ -23,7 +23,7 @@ from openlamda.model import transformer
 from openlamda.model.attention import HIDDEN, distance_buckets
 from openlamda.model.config import ModelConfig
 from openlamda.model.params import Params
-from openlamda.model.products import row_sum
+from openlamda.model.products import row_sum, times_each
 from openlamda.model.sharding import decode_sharding
 
 STEPS = 8  # at most, of one call
@@ -208,8 +208,7 @@ def read(weights: Layered, groups: Group, lane: Lane, config: ModelConfig) -> tu
         table_HR = layer["relative_bias"]
         bias_GHS = jnp.where(seen_GS[:, None], table_HR[:, bucket_GS].swapaxes(0, 1), HIDDEN)
         bias_GHT = jnp.where(seen_GT[:, None], table_HR[:, bucket_T], HIDDEN)
-        to_prefix = jnp.einsum("ghpk,ghsk->ghps", query, prefix[0], preferred_element_type=jnp.float32)
-        to_prefix = to_prefix + bias_GHS[:, :, None]
+        to_prefix = times_each(query, prefix[0]) + bias_GHS[:, :, None]
 
         def attend(written: int) -> jax.Array:
             """To the prefix and the first places of those kept, of which the others hold nothing yet."""

@@ -1,7 +1,11 @@
 """Weights as the engine reads them: layer by layer, so that no layer is copied out of a stack at every step; on one
 device, or split over several (model/sharding.py, DECODE). What is computed with them, the compiler splits as they are.
+
+On a CPU that computes in float32 matrices lie turned, a row for each output, as products of few rows read them
+(model/products.py). Axes: D model, H heads, K head size, I in, O out.
 """
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -11,16 +15,27 @@ from jax.sharding import Mesh
 
 from openlamda.model.config import ModelConfig
 from openlamda.model.params import Params
-from openlamda.model.quantized import axes_of
+from openlamda.model.quantized import SUMMED, axes_of, compute_dtype
 from openlamda.model.sharding import decode_sharding
 from openlamda.model.transformer import LAYER_WEIGHTS
 
 
+MATRICES = ("query", "key", "value", "out", "gate", "up", "down")
+TURNED = ".T"
+
+
 class Layered(NamedTuple):
-    """The weights outside of layers, and those of each layer with its bias table."""
+    """The weights outside of layers, and those of each layer with its bias table, as they lie in memory: what is named
+    "up.T" is "up" turned [O, I].
+    """
 
     top: Params
-    layers: tuple[Params, ...]
+    kept: tuple[Params, ...]
+
+    @property
+    def layers(self) -> tuple[Params, ...]:
+        """The weights of each layer, for a computation: what it does with a turned one, the compiler does as it lies."""
+        return tuple({name.removesuffix(TURNED): _back(name, layer) for name in layer} for layer in self.kept)
 
     @property
     def mesh(self) -> Mesh | None:
@@ -39,11 +54,15 @@ def layered(params: Mapping[str, jax.Array | np.ndarray], config: ModelConfig, m
     def put(weight: jax.Array | np.ndarray, axes: tuple[str | None, ...]) -> jax.Array:
         return jax.device_put(weight, None if mesh is None else decode_sharding(mesh, axes))
 
+    turning = mesh is None and jax.default_backend() == "cpu" and compute_dtype(params) == np.float32
     top: Params = {}
     layers: list[Params] = [{} for _ in range(config.num_layers)]
     for name, weight in params.items():
         axes = () if mesh is None else axes_of(name, config)
-        if name.split(".")[0] in LAYER_WEIGHTS or (name, config.relative_bias) == ("relative_bias", "per_layer"):
+        if turning and name in MATRICES:
+            for n, layer in enumerate(layers):
+                layer[name + TURNED] = put(_turned(name, weight[n]), ())
+        elif name.split(".")[0] in LAYER_WEIGHTS or (name, config.relative_bias) == ("relative_bias", "per_layer"):
             for n, layer in enumerate(layers):
                 layer[name] = put(weight[n], axes[1:])
         else:
@@ -51,6 +70,22 @@ def layered(params: Mapping[str, jax.Array | np.ndarray], config: ModelConfig, m
     if "relative_bias" in top:
         layers = [{**layer, "relative_bias": top["relative_bias"][0]} for layer in layers]
     return Layered(top, tuple(layers))
+
+
+def _turned(name: str, weight: jax.Array | np.ndarray) -> jax.Array | np.ndarray:
+    """A layer's weight [O, I] of its [I, O], which are [D, H, K] or [H, K, D] of attention."""
+    return weight.reshape(math.prod(weight.shape[: SUMMED[name]]), -1).T
+
+
+def _back(name: str, layer: Params) -> jax.Array:
+    """The weight that `_turned` turned."""
+    weight = layer[name]
+    if not name.endswith(TURNED):
+        return weight
+    weight_IO, H = weight.T, layer["relative_bias"].shape[0]
+    if name == "out" + TURNED:
+        return weight_IO.reshape(H, -1, weight.shape[0])
+    return weight_IO if name.removesuffix(TURNED) in ("gate", "up", "down") else weight_IO.reshape(len(weight_IO), H, -1)
 
 
 def whole(x: jax.Array, weights: Layered, *axes: str | None) -> jax.Array:

@@ -21,6 +21,7 @@ from openlamda.model import transformer
 from openlamda.model.attention import HIDDEN, bias_of_distance
 from openlamda.model.config import ModelConfig
 from openlamda.model.params import Params
+from openlamda.model.products import times_each
 
 Array = jax.Array | np.ndarray
 KeysValues = tuple[jax.Array, jax.Array]
@@ -199,8 +200,7 @@ def attend_to(query_HXK: jax.Array, *parts: tuple[jax.Array, jax.Array, jax.Arra
     logits = []
     for keys, _, bias in parts:
         query = query_HXK.reshape(H, *keys.shape[1:-2], -1, K)
-        products = jnp.einsum("h...tk,h...sk->h...ts", query, keys, preferred_element_type=jnp.float32)
-        logits.append((products + bias).reshape(H, X, -1))
+        logits.append((times_each(query, keys) + bias).reshape(H, X, -1))
     most_HX1 = jnp.stack([part.max(-1) for part in logits]).max(0)[..., None]
     total_HX1, mixed_HXK = jnp.zeros_like(most_HX1), jnp.zeros((H, X, K), parts[0][1].dtype)
     for logits_HXS, (keys, values, _) in zip(logits, parts, strict=True):

@@ -8,13 +8,18 @@ wherever a layer widens: for the feed-forward of the `nano` model that takes mor
 Axes: B batch, T tokens, D model, H heads, K head size, F feed-forward, V vocabulary, I in, O out.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial, wraps
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from openlamda.model.sharding import on_mesh, summed
+
+
+FEW_ROWS = 64  # of a product, or fewer, are few
 
 
 def scaled(product: Callable[[jax.Array, jax.Array], jax.Array]):
@@ -77,7 +82,7 @@ def _linear(x: jax.Array, weight: jax.Array) -> jax.Array:
 
 def _forward(x: jax.Array, weight: jax.Array):
     low = x.astype(weight.dtype)
-    return _dot(low, weight, 0).astype(x.dtype), (low, weight)
+    return _dot_of_few(low, weight, 0).astype(x.dtype), (low, weight)
 
 
 def _backward(saved: tuple[jax.Array, jax.Array], grad: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -93,7 +98,7 @@ def _backward(saved: tuple[jax.Array, jax.Array], grad: jax.Array) -> tuple[jax.
 @jax.custom_vjp
 def _to_rows(x: jax.Array, weight_OI: jax.Array) -> jax.Array:
     """x times each row of a weight; to transpose a bfloat16 one would make the product float32."""
-    return _dot(x.astype(weight_OI.dtype), weight_OI, 1).astype(x.dtype)
+    return _dot_of_few(x.astype(weight_OI.dtype), weight_OI, 1).astype(x.dtype)
 
 
 def _to_rows_forward(x: jax.Array, weight_OI: jax.Array):
@@ -112,6 +117,26 @@ def _dot(x: jax.Array, y: jax.Array, axis: int) -> jax.Array:
     """The sum of x [..., I] times y over y's `axis`; on a CPU float32, as its bfloat16 instructions (AMX) add up."""
     wide = jnp.float32 if jax.default_backend() == "cpu" else None
     return jax.lax.dot_general(x, y, (((x.ndim - 1,), (axis,)), ((), ())), preferred_element_type=wide)
+
+
+def _dot_of_few(x: jax.Array, y: jax.Array, axis: int) -> jax.Array:
+    """As `_dot`. A CPU rearranges the second factor of a product at each call; of few rows times a weight that takes
+    longer than the product, so they change places. That pays if the weight lies as [O, I] (engine/layered.py).
+    """
+    if not _few(math.prod(x.shape[:-1]), x.dtype):
+        return _dot(x, y, axis)
+    return jnp.moveaxis(as_is(jax.lax.dot_general(y, x, (((axis,), (x.ndim - 1,)), ((), ())))), 0, -1)
+
+
+def _few(rows: int, dtype: DTypeLike) -> bool:
+    return rows <= FEW_ROWS and dtype == jnp.float32 and jax.default_backend() == "cpu" and not on_mesh()
+
+
+def times_each(query_BTK: jax.Array, key_BSK: jax.Array) -> jax.Array:
+    """Each query times each key, [..., T, S] float32; of few queries on a CPU as `_dot_of_few`."""
+    if _few(query_BTK.shape[-2], query_BTK.dtype):
+        return as_is(jnp.einsum("...sk,...tk->...st", key_BSK, query_BTK)).swapaxes(-1, -2)
+    return jnp.einsum("...tk,...sk->...ts", query_BTK, key_BSK, preferred_element_type=jnp.float32)
 
 
 def _turned(x_NI: jax.Array) -> jax.Array:
