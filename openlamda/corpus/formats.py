@@ -24,8 +24,8 @@ def suffixes() -> tuple[str, ...]:
 
 
 def read(path: Path, report: Report, name: str = "") -> Iterator[Document | Talk]:
-    """The rows of `path`; what cannot be read goes to `report("file:line", "what was found, what was expected")`. The id
-    of a row that brings none begins with `name`, or else with the file's.
+    """The rows of `path`; what cannot be read goes to `report("file:line", "what was found, what was expected")`.
+    The id of a row that brings none begins with `name`, or else with the file's.
 
     Raises UserError for a file that is not there, whose suffix is unknown, or that needs a package to be installed.
     """
@@ -80,9 +80,7 @@ def _no_unicode(error: UnicodeDecodeError) -> str:
     return f"byte 0x{error.object[error.start]:02x} at {error.start} is not UTF-8, expected UTF-8"
 
 
-def _rows(
-    path: Path, objects: Iterable[tuple[int, Any]], report: Report, name: str
-) -> Iterator[Document | Talk]:
+def _rows(path: Path, objects: Iterable[tuple[int, Any]], report: Report, name: str) -> Iterator[Document | Talk]:
     """The rows of JSON objects or a table; a shape that says nothing is reported once, with the number of such rows."""
     thread: list[comments.Comment] = []
     unknown: Counter[str] = Counter()

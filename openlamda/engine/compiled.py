@@ -28,6 +28,7 @@ from jax.experimental import serialize_executable
 Code = Callable[..., Any]
 SOURCES = ("engine", "model")  # folders of the package that decide what is computed
 AT_START = 24  # functions that are loaded before they are called: those that were the first to be compiled
+ON_CPU = {"xla_backend_optimization_level": 1}  # with 3 a start compiles a fifth longer, for no speed
 UNUSED_DAYS = 30  # after which code of other versions, or of another CPU, is removed
 _folder: Path | None = None
 _functions: dict[str, "Compiled"] = {}
@@ -88,7 +89,8 @@ class Compiled:
     def __init__(self, function: Callable[..., Any], static: Sequence[str], donate: Sequence[str]):
         update_wrapper(self, function)
         self._name = f"{function.__module__}.{function.__name__}"
-        self._jit = jax.jit(function, static_argnames=static, donate_argnames=donate)
+        names = {"static_argnames": static, "donate_argnames": donate}
+        self._jit, self._on_cpu = jax.jit(function, **names), jax.jit(function, **names, compiler_options=ON_CPU)
         self.lower = self._jit.lower
         self._lock = threading.Lock()
         self._found: dict[Hashable, Future[Code | None]] = {}
@@ -98,8 +100,10 @@ class Compiled:
         """As the function itself."""
         folder = _folder
         leaves, tree = jax.tree.flatten(args)
-        if folder is None or jax_keeps_in() or any(isinstance(leaf, Tracer) for leaf in leaves):
+        if jax.default_backend() != "cpu" or any(isinstance(leaf, Tracer) for leaf in leaves):
             return self._jit(*args, **static)
+        if folder is None or jax_keeps_in():
+            return self._on_cpu(*args, **static)
         key = tree, tuple(static.items()), tuple([(leaf.shape, leaf.dtype) for leaf in leaves])
         code = None
         while code is None:
@@ -130,7 +134,7 @@ class Compiled:
         with suppress(OSError), path.open("rb") as file:
             if (code := _code(file, 2)) is not None:
                 return code
-        made = self._jit.lower(*args, **static).compile()
+        made = self._on_cpu.lower(*args, **static).compile()
         with suppress(Exception):  # a later start without it is only slower
             write(path, pickle.dumps(key) + pickle.dumps(serialize_executable.serialize(made)))
         return made

@@ -19,7 +19,6 @@ from openlamda.model.quantized import SUMMED, axes_of, compute_dtype
 from openlamda.model.sharding import decode_sharding
 from openlamda.model.transformer import LAYER_WEIGHTS
 
-
 MATRICES = ("query", "key", "value", "out", "gate", "up", "down")
 TURNED = ".T"
 
@@ -85,7 +84,9 @@ def _back(name: str, layer: Params) -> jax.Array:
     weight_IO, H = weight.T, layer["relative_bias"].shape[0]
     if name == "out" + TURNED:
         return weight_IO.reshape(H, -1, weight.shape[0])
-    return weight_IO if name.removesuffix(TURNED) in ("gate", "up", "down") else weight_IO.reshape(len(weight_IO), H, -1)
+    if name.removesuffix(TURNED) in ("query", "key", "value"):
+        return weight_IO.reshape(len(weight_IO), H, -1)
+    return weight_IO
 
 
 def whole(x: jax.Array, weights: Layered, *axes: str | None) -> jax.Array:

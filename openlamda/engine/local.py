@@ -40,6 +40,7 @@ from openlamda.engine.tree import Tree
 from openlamda.model.config import ModelConfig
 from openlamda.model.params import Params
 from openlamda.model.quantized import activation_dtype
+from openlamda.model.weights import multiplies_bfloat16
 
 SIZES = (128, 256, 512, 1024, 2048, 4096, 8192, 16384)  # of prefixes
 READ = (32, 64, 256)  # tokens of a prefix read at once
@@ -51,12 +52,13 @@ NO_LIMITS = Limits()
 
 
 def usual_lanes(mesh: Mesh | None = None) -> tuple[int, int]:
-    """How many groups are drawn in one step, and how many computations are under way: on a CPU one, and the number of
-    cores; elsewhere 16 and two. One, where it is split over devices.
+    """How many groups are drawn in one step, and how many computations are under way: on a CPU one, and as many as
+    cores with AMX, half as many without, since a product of float32 keeps two busy; elsewhere 16 and two. One, where it
+    is split over devices.
     """
-    on_cpu = jax.default_backend() == "cpu"
-    at_once = cores() if on_cpu else 2
-    return 1 if on_cpu else 16, 1 if mesh else at_once
+    if jax.default_backend() != "cpu":
+        return 16, 1 if mesh else 2
+    return 1, 1 if mesh else cores() if multiplies_bfloat16() else max(1, cores() // 2)
 
 
 def compiled_folder() -> Path | None:

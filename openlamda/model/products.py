@@ -18,7 +18,6 @@ from jax.typing import DTypeLike
 
 from openlamda.model.sharding import on_mesh, summed
 
-
 FEW_ROWS = 64  # of a product, or fewer, are few
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from openlamda.model.products import linear, row_sum, to_vocabulary
+from openlamda.model.products import linear, row_sum, times_each, to_vocabulary
 from openlamda.model.quantized import activation_dtype
 
 
@@ -57,3 +57,19 @@ def test_activations_are_float32_on_a_cpu_alone(monkeypatch):
     assert activation_dtype(params, on_mesh=True) == jnp.bfloat16
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert activation_dtype(params, on_mesh=False) == jnp.bfloat16
+
+
+@pytest.mark.parametrize("rows", [1, 7, 64, 65])
+def test_few_rows_or_many_are_the_same_product(rows):
+    """On a CPU few rows are multiplied the other way round, and keys with few queries."""
+    rng = np.random.default_rng(rows)
+    x, weight = rng.normal(size=(1, rows, 24)).astype(np.float32), rng.normal(size=(24, 40)).astype(np.float32)
+    y, pull = jax.vjp(linear, jnp.asarray(x), jnp.asarray(weight))
+    np.testing.assert_allclose(y, x @ weight, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(to_vocabulary(jnp.asarray(x), jnp.asarray(weight.T)), x @ weight, rtol=1e-5, atol=1e-5)
+    of_x, of_weight = pull(jnp.ones_like(y))
+    np.testing.assert_allclose(of_x, np.ones_like(y) @ weight.T, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(of_weight, x[0].T @ np.ones_like(y)[0], rtol=1e-4, atol=1e-5)
+    query, keys = rng.normal(size=(2, 3, rows, 8)), rng.normal(size=(2, 3, 11, 8))
+    found = times_each(jnp.asarray(query, jnp.float32), jnp.asarray(keys, jnp.float32))
+    np.testing.assert_allclose(found, query @ keys.swapaxes(2, 3), rtol=1e-5, atol=1e-5)
