@@ -33,7 +33,7 @@ class Layered(NamedTuple):
 
     @property
     def layers(self) -> tuple[Params, ...]:
-        """The weights of each layer, for a computation: what it does with a turned one, the compiler does as it lies."""
+        """The weights of each layer, within a computation: the compiler takes a turned one as it lies."""
         return tuple({name.removesuffix(TURNED): _back(name, layer) for name in layer} for layer in self.kept)
 
     @property
