@@ -89,7 +89,7 @@ class Compiled:
     def __init__(self, function: Callable[..., Any], static: Sequence[str], donate: Sequence[str]):
         update_wrapper(self, function)
         self._name = f"{function.__module__}.{function.__name__}"
-        names = {"static_argnames": static, "donate_argnames": donate}
+        names: dict[str, Any] = {"static_argnames": static, "donate_argnames": donate}
         self._jit, self._on_cpu = jax.jit(function, **names), jax.jit(function, **names, compiler_options=ON_CPU)
         self.lower = self._jit.lower
         self._lock = threading.Lock()
