@@ -57,9 +57,8 @@ class Lane(NamedTuple):
     own: tuple[KeysValues, ...]
 
 
-@compiled(static=("config", "G", "P", "T", "dtype", "mesh"))
-def empty_lane(*, config: ModelConfig, G: int, P: int, T: int, dtype: str, mesh: Mesh | None = None) -> Lane:
-    """A lane in which nothing is drawn; on a mesh heads are split."""
+def empty(*, config: ModelConfig, G: int, P: int, T: int, dtype: str, mesh: Mesh | None = None) -> Lane:
+    """A lane in which nothing is drawn, within a computation; on a mesh heads are split."""
     none_GP, nothing = jnp.zeros((G, P), jnp.int32), jnp.zeros((G, config.num_heads, P, T, config.d_head), dtype)
     if mesh is not None:
         nothing = jax.lax.with_sharding_constraint(nothing, decode_sharding(mesh, (None, "heads")))
@@ -74,6 +73,9 @@ def empty_lane(*, config: ModelConfig, G: int, P: int, T: int, dtype: str, mesh:
         stopped_GP=none_GP > 0,
         own=tuple((nothing, nothing) for _ in range(config.num_layers)),
     )
+
+
+empty_lane = compiled(static=("config", "G", "P", "T", "dtype", "mesh"))(empty)
 
 
 @compiled(static=("G",))

@@ -35,7 +35,7 @@ class State(NamedTuple):
 @compiled(static=("config", "B", "T", "dtype", "mesh"))
 def begin(last: jax.Array, *, config: ModelConfig, B: int, T: int, dtype: str, mesh: Mesh | None = None) -> State:
     """A search in which nothing is said after `last`; on a mesh heads are split."""
-    lane = drawing.empty_lane(config=config, G=1, P=B, T=T, dtype=dtype, mesh=mesh)
+    lane = drawing.empty(config=config, G=1, P=B, T=T, dtype=dtype, mesh=mesh)
     own = jax.tree.map(lambda x_GHBTK: x_GHBTK[0], lane.own)
     return State(beam.start(B, B, T), lane._replace(last_GP=jnp.full((1, B), last), own=own))
 
