@@ -6,6 +6,7 @@ starts from the one before it unless it says otherwise; `start` may name any ear
 "filtered").
 """
 
+import glob
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,7 +124,7 @@ def run(stages: Sequence[Stage], report: Callable[[str, dict[str, float]], None]
 def _filter(stage: Stage, work: Filter, model: Path, tell: Callable[[dict[str, float]], None]) -> None:
     engine, tokenizer, judges = parts(model)
     folder = Path(stage.data).expanduser()
-    paths = [path for name in work.inputs for path in filtering.files_of([folder], [name])]
+    paths = [path for name in work.inputs for path in inputs_of(folder, name)]
     job = filtering.job_of(paths, model, judges, work.thresholds, WINDOW, work.turns)
 
     def report(counts: Counts) -> None:
@@ -131,6 +132,15 @@ def _filter(stage: Stage, work: Filter, model: Path, tell: Callable[[dict[str, f
 
     counts = filtering.run(stage.directory, paths, engine, tokenizer, judges, job, work.batch_rows, report)
     _expect_enough(stage.directory, counts, job.thresholds)
+
+
+def inputs_of(folder: Path, pattern: str) -> list[Path]:
+    """The files that a pattern names, in `folder` or by a whole path. Raises UserError for none."""
+    whole = folder / Path(pattern).expanduser()
+    found = sorted(path for path in map(Path, glob.glob(str(whole), recursive=True)) if path.is_file())
+    if not found:
+        raise UserError(f"stage.filter: inputs: {whole}: no file found, expected one or more")
+    return found
 
 
 def _expect_enough(directory: Path, counts: Counts, thresholds: Mapping[str, float]) -> None:

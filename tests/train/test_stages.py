@@ -124,6 +124,16 @@ def test_stages_run_in_their_order(tmp_path, monkeypatch):
     assert done == [("pt", 10), ("judges", 5), ("kept", None), ("quality", 10), ("control", 10)]
 
 
+def test_inputs_of_a_filter_are_in_the_data_or_anywhere(tmp_path):
+    for name in ("b.jsonl", "a.jsonl", "c.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "d.jsonl").mkdir()
+    expected = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
+    assert stages.inputs_of(tmp_path, "*.jsonl") == stages.inputs_of(Path("data"), f"{tmp_path}/*.jsonl") == expected
+    with pytest.raises(UserError, match=r"inputs: .*/x\*: no file found"):
+        stages.inputs_of(tmp_path, "x*")
+
+
 def test_a_filter_that_keeps_next_to_nothing_ends_the_recipe(tmp_path, monkeypatch):
     for name in ("parts", "filtering.model_hash"):
         monkeypatch.setattr(f"openlamda.stages.{name}", lambda model: (None, None, Judges()))
