@@ -128,7 +128,9 @@ def _dot_of_few(x: jax.Array, y: jax.Array, axis: int) -> jax.Array:
 
 
 def _few(rows: int, dtype: DTypeLike) -> bool:
-    return rows <= FEW_ROWS and dtype == jnp.float32 and jax.default_backend() == "cpu" and not on_mesh()
+    """Whether so many rows are few, on a CPU that is one device: simulated ones split weights as they lie."""
+    alone = jax.default_backend() == "cpu" and jax.device_count() == 1
+    return rows <= FEW_ROWS and dtype == jnp.float32 and alone and not on_mesh()
 
 
 def times_each(query_BTK: jax.Array, key_BSK: jax.Array) -> jax.Array:
