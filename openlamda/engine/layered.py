@@ -1,7 +1,7 @@
 """Weights as the engine reads them: layer by layer, so that no layer is copied out of a stack at every step; on one
 device, or split over several (model/sharding.py, DECODE). What is computed with them, the compiler splits as they are.
 
-On a CPU that computes in float32 matrices lie turned, a row for each output, as products of few rows read them
+On a CPU without AMX matrices lie turned, a row for each output, as products of few rows read them
 (model/products.py). Axes: D model, H heads, K head size, I in, O out.
 """
 
@@ -13,6 +13,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from openlamda.model import weights
 from openlamda.model.config import ModelConfig
 from openlamda.model.params import Params
 from openlamda.model.quantized import SUMMED, axes_of, compute_dtype
@@ -53,7 +54,8 @@ def layered(params: Mapping[str, jax.Array | np.ndarray], config: ModelConfig, m
     def put(weight: jax.Array | np.ndarray, axes: tuple[str | None, ...]) -> jax.Array:
         return jax.device_put(weight, None if mesh is None else decode_sharding(mesh, axes))
 
-    turning = mesh is None and jax.default_backend() == "cpu" and compute_dtype(params) == np.float32
+    on_cpu = mesh is None and jax.default_backend() == "cpu"
+    turning = on_cpu and compute_dtype(params) == np.float32 and not weights.multiplies_bfloat16()
     top: Params = {}
     layers: list[Params] = [{} for _ in range(config.num_layers)]
     for name, weight in params.items():

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from openlamda.model import weights
 from openlamda.model.sharding import on_mesh, summed
 
 FEW_ROWS = 64  # of a product, or fewer, are few
@@ -128,9 +129,10 @@ def _dot_of_few(x: jax.Array, y: jax.Array, axis: int) -> jax.Array:
 
 
 def _few(rows: int, dtype: DTypeLike) -> bool:
-    """Whether so many rows are few, on a CPU that is one device: simulated ones split weights as they lie."""
-    alone = jax.default_backend() == "cpu" and jax.device_count() == 1
-    return rows <= FEW_ROWS and dtype == jnp.float32 and alone and not on_mesh()
+    """Whether so many rows are few, on a CPU without AMX that is one device: simulated ones split weights."""
+    if rows > FEW_ROWS or dtype != jnp.float32 or jax.default_backend() != "cpu" or jax.device_count() > 1:
+        return False
+    return not on_mesh() and not weights.multiplies_bfloat16()
 
 
 def times_each(query_BTK: jax.Array, key_BSK: jax.Array) -> jax.Array:

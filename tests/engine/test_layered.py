@@ -16,7 +16,8 @@ FLOATS = parameters.init(TINY, jax.random.key(0))
 
 
 @pytest.mark.parametrize("kind", ["float32", "int8", "bfloat16"])
-def test_each_layer_has_its_weights(kind):
+def test_each_layer_has_its_weights(kind, monkeypatch):
+    monkeypatch.setattr("openlamda.model.weights.multiplies_bfloat16", lambda: False)
     low = {name: weight.astype(jnp.bfloat16) for name, weight in FLOATS.items()}
     params = {"float32": FLOATS, "int8": quantize(FLOATS), "bfloat16": low}[kind]
     weights = layered({name: np.asarray(weight) for name, weight in params.items()}, TINY)
@@ -29,9 +30,15 @@ def test_each_layer_has_its_weights(kind):
             np.testing.assert_array_equal(weight, expected, err_msg=name)
 
 
-def test_a_cpu_that_computes_in_float32_has_matrices_turned():
+def test_a_cpu_without_amx_has_matrices_turned(monkeypatch):
     low = {name: weight.astype(jnp.bfloat16) for name, weight in FLOATS.items()}
-    for params, turned in ((FLOATS, True), (quantize(FLOATS), True), (low, False)):
+    for params, amx, turned in (
+        (FLOATS, False, True),
+        (quantize(FLOATS), False, True),
+        (FLOATS, True, False),
+        (low, False, False),
+    ):
+        monkeypatch.setattr("openlamda.model.weights.multiplies_bfloat16", lambda amx=amx: amx)
         kept = layered(params, TINY).kept[0]
         assert {f"{name}.T" in kept for name in MATRICES} == {turned}
 

@@ -59,9 +59,11 @@ def test_activations_are_float32_on_a_cpu_alone(monkeypatch):
     assert activation_dtype(params, on_mesh=False) == jnp.bfloat16
 
 
+@pytest.mark.parametrize("amx", [False, True])
 @pytest.mark.parametrize("rows", [1, 7, 64, 65])
-def test_few_rows_or_many_are_the_same_product(rows):
-    """On a CPU few rows are multiplied the other way round, and keys with few queries."""
+def test_few_rows_or_many_are_the_same_product(rows, amx, monkeypatch):
+    """On a CPU without AMX few rows are multiplied the other way round, and keys with few queries."""
+    monkeypatch.setattr("openlamda.model.weights.multiplies_bfloat16", lambda: amx)
     rng = np.random.default_rng(rows)
     x, weight = rng.normal(size=(1, rows, 24)).astype(np.float32), rng.normal(size=(24, 40)).astype(np.float32)
     y, pull = jax.vjp(linear, jnp.asarray(x), jnp.asarray(weight))
