@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -75,11 +76,11 @@ async def with_secret(parts: Parts, secret: str, scope: str) -> Caller:
 
 
 async def _refused(parts: Parts, why: str, key_id: str) -> None:
-    """Counts a refused key, and notes the first of each minute for the audit log: a flood of them shall not fill it."""
+    """Counts a refused key, and notes one for the audit log if none was in the last minute: no flood shall fill it."""
     parts.metrics.refused.labels(why).inc()
-    minute = int(time.monotonic() // 60)
-    if parts.noted.get(why) != minute:
-        parts.noted[why] = minute
+    now = time.monotonic()
+    if now - parts.noted.get(why, -math.inf) >= 60:
+        parts.noted[why] = now
         await stored(parts.store.audit, "server", f"key.refused.{why}", key_id, {})
 
 

@@ -25,7 +25,7 @@ class Parts:
     metrics: Metrics
     draining: bool = False
     warm: bool = False  # the model has replied once, so that what it compiles is there
-    noted: dict[str, int] = field(default_factory=dict)  # the minute of the last refused key in the audit log, by why
+    noted: dict[str, float] = field(default_factory=dict)  # seconds: the last refused key in the audit log, by why
 
 
 def parts_of(request: Request) -> Parts:

@@ -34,6 +34,14 @@ def test_a_forged_or_absent_key_opens_nothing(locked, key):
     assert locked.get("/healthz").status_code == 200
 
 
+def test_a_flood_of_forged_keys_is_a_line_a_minute_of_the_audit_log(locked):
+    parts = locked.app.state.parts
+    for minute in (1, 2):
+        assert {ask(locked, "olk_forged").status_code for _ in range(3)} == {401}
+        assert [line.action for line in parts.store.audit_log()] == ["key.refused.key"] * minute
+        parts.noted["key"] -= 60
+
+
 def test_a_local_server_answers_to_names_of_this_machine_alone(make_app):
     with TestClient(make_app(local=True)) as client:
         for host, status in {
