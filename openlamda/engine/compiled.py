@@ -99,11 +99,19 @@ class Compiled:
     def __call__(self, *args: Any, **static: Any) -> Any:
         """As the function itself."""
         folder = _folder
-        leaves, tree = jax.tree.flatten(args)
-        if jax.default_backend() != "cpu" or any(isinstance(leaf, Tracer) for leaf in leaves):
+        if jax.default_backend() != "cpu" or any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(args)):
             return self._jit(*args, **static)
         if folder is None or jax_keeps_in():
             return self._on_cpu(*args, **static)
+        return self._made(folder, args, static)(*args)
+
+    def prepare(self, *args: Any, **static: Any) -> None:
+        """Make its code for arrays of such shapes, or load it, and compute nothing; where code is kept."""
+        if (folder := _folder) and not jax_keeps_in():
+            self._made(folder, args, static)
+
+    def _made(self, folder: Path, args: Sequence[Any], static: dict[str, Any]) -> Code:
+        leaves, tree = jax.tree.flatten(args)
         key = tree, tuple(static.items()), tuple([(leaf.shape, leaf.dtype) for leaf in leaves])
         code = None
         while code is None:
@@ -111,7 +119,7 @@ class Compiled:
             if found is None or not found.done():
                 found = self.take(key, lambda: self._kept(folder / f"{self._name}-{named(key)}", key, args, static))
             code = found.result()
-        return code(*args)
+        return code
 
     def take(self, key: Hashable, make: Callable[[], Code | None]) -> Future[Code | None]:
         """What is found for a key, or made now, by one thread alone; None where it made nothing."""

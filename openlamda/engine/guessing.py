@@ -15,8 +15,8 @@ from jax.typing import ArrayLike
 
 from openlamda.engine.base import Sampling
 from openlamda.engine.compiled import compiled
-from openlamda.engine.layered import Layered
-from openlamda.engine.reading import Cache, KeysValues, attend_to, bias_seen
+from openlamda.engine.layered import Layered, unturned
+from openlamda.engine.reading import Array, Cache, KeysValues, attend_to, bias_seen, embed
 from openlamda.engine.sampling import Rules, logprob_of, ruled
 from openlamda.model import transformer
 from openlamda.model.config import ModelConfig
@@ -44,44 +44,60 @@ def guess(text: Sequence[int], most: int) -> list[int]:
     return []
 
 
-@compiled(static=("config",), donate=("own",))
 def verify(
     weights: Layered,
     cache: Cache,
-    own: tuple[KeysValues, ...],
+    own: Sequence[KeysValues],
     count: ArrayLike,
-    tokens_N: ArrayLike,
+    tokens_N: Array,
     rules: Rules,
     *,
     config: ModelConfig,
-) -> tuple[jax.Array, jax.Array, tuple[KeysValues, ...]]:
+) -> tuple[jax.Array, jax.Array, list[KeysValues]]:
     """The likeliest token [N] after each of tokens_N, its natural logprob [N], and `own` with what was read.
 
     `own`: keys and values [H, T, K] for each layer; the first `count` positions are of tokens read after the prefix,
     and tokens_N, N of which there must be room for, come next. `rules`: of one row.
     """
-    count, tokens_N = jnp.asarray(count), jnp.asarray(tokens_N)
-    place_S, place_T = jnp.arange(cache.size), jnp.arange(own[0][0].shape[1])
-    place_N = count + jnp.arange(len(tokens_N))
-
-    @jax.jit  # traced once for all layers
-    def block(x_BND: jax.Array, layer: Params, prefix: KeysValues, said: KeysValues) -> tuple[jax.Array, KeysValues]:
-        query_HNK, *read_now = (part[0] for part in transformer.project(x_BND, layer))
-        keys, values = (
-            jax.lax.dynamic_update_slice(old_HTK, new_HNK, (0, count, 0))
-            for old_HTK, new_HNK in zip(said, read_now, strict=True)
-        )
-        table_HR = layer["relative_bias"]
-        to_prefix = bias_seen(table_HR, cache.length + place_N, place_S, place_S < cache.length, config)
-        to_own = bias_seen(table_HR, place_N, place_T, place_T <= place_N[:, None], config)
-        mixed_HNK = attend_to(query_HNK, (*prefix, to_prefix), (keys, values, to_own))
-        return transformer.close_block(x_BND, mixed_HNK[None], layer, config), (keys, values)
-
-    x_BND = transformer.embedded(weights.top, tokens_N)[None]
+    x_BND = embed(weights.top, tokens_N)
     kept = []
-    for layer, prefix, said in zip(weights.layers, cache.layers, own, strict=True):
-        x_BND, written = block(x_BND, layer, prefix, said)
+    for layer, prefix, said in zip(weights.kept, cache.layers, own, strict=True):
+        x_BND, written = layer_of_guesses(layer, x_BND, prefix, said, cache.length, count, config=config)
         kept.append(written)
-    logits_NV = transformer.logits(weights.top, transformer.rms_norm(x_BND[0], weights.top["norm_final"]))
-    token_N = ruled(logits_NV, place_N, rules).argmax(-1)
-    return token_N, logprob_of(logits_NV, token_N), tuple(kept)
+    token_N, logprob_N = likeliest_after(weights.top, x_BND, count, rules)
+    return token_N, logprob_N, kept
+
+
+@compiled(static=("config",), donate=("said",))
+def layer_of_guesses(
+    layer: Params,
+    x_BND: jax.Array,
+    prefix: KeysValues,
+    said: KeysValues,
+    length: jax.Array,
+    count: jax.Array,
+    *,
+    config: ModelConfig,
+) -> tuple[jax.Array, KeysValues]:
+    """A layer of `verify`."""
+    layer = unturned(layer)
+    place_S, place_T = jnp.arange(prefix[0].shape[1]), jnp.arange(said[0].shape[1])
+    place_N = count + jnp.arange(x_BND.shape[1])
+    query_HNK, *read_now = (part[0] for part in transformer.project(x_BND, layer))
+    keys, values = (
+        jax.lax.dynamic_update_slice(old_HTK, new_HNK, (0, count, 0))
+        for old_HTK, new_HNK in zip(said, read_now, strict=True)
+    )
+    table_HR = layer["relative_bias"]
+    to_prefix = bias_seen(table_HR, length + place_N, place_S, place_S < length, config)
+    to_own = bias_seen(table_HR, place_N, place_T, place_T <= place_N[:, None], config)
+    mixed_HNK = attend_to(query_HNK, (*prefix, to_prefix), (keys, values, to_own))
+    return transformer.close_block(x_BND, mixed_HNK[None], layer, config), (keys, values)
+
+
+@compiled()
+def likeliest_after(top: Params, x_BND: jax.Array, count: jax.Array, rules: Rules) -> tuple[jax.Array, jax.Array]:
+    """The likeliest token [N] after each, as far as rules allow, and its natural logprob."""
+    logits_NV = transformer.logits(top, transformer.rms_norm(x_BND[0], top["norm_final"]))
+    token_N = ruled(logits_NV, count + jnp.arange(len(logits_NV)), rules).argmax(-1)
+    return token_N, logprob_of(logits_NV, token_N)

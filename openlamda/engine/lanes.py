@@ -25,6 +25,7 @@ from openlamda.model.config import ModelConfig
 
 CANDIDATES = (4, 8, 16)  # of a group; a group alone becomes one of 4 when so few are left
 STEPS_KEPT = (16, 80, 320, 1280)
+SAID = (32,)  # places of a drawn group's candidates that are kept, or all
 KEPT = 6  # lanes that are not in use
 OFTEN = 6  # times that a size was wanted beside a larger one, before it pays to compile it
 
@@ -205,7 +206,7 @@ class Lane:
                 all_P[stage.kept_P] = few_P
             said = whole
         tokens, count, logprob, stopped = said
-        size = padded_size(1 + int(count[: draw.n].max()), (32, self._T))
+        size = padded_size(1 + int(count[: draw.n].max()), (*SAID, self._T))
         own = drawing.leave(self._stages[-1].lane, np.int32(place), size=size)
         for before, stage in zip(self._stages[-2::-1], self._stages[:0:-1], strict=True):
             own = drawing.put_back(drawing.leave(before.lane, np.int32(place), size=size), own, stage.kept_P)

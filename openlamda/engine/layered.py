@@ -34,8 +34,8 @@ class Layered(NamedTuple):
 
     @property
     def layers(self) -> tuple[Params, ...]:
-        """The weights of each layer, within a computation: the compiler takes a turned one as it lies."""
-        return tuple({name.removesuffix(TURNED): _back(name, layer) for name in layer} for layer in self.kept)
+        """The weights of each layer, within a computation."""
+        return tuple(map(unturned, self.kept))
 
     @property
     def mesh(self) -> Mesh | None:
@@ -76,6 +76,11 @@ def layered(params: Mapping[str, jax.Array | np.ndarray], config: ModelConfig, m
 def _turned(name: str, weight: jax.Array | np.ndarray) -> jax.Array | np.ndarray:
     """A layer's weight [O, I] of its [I, O], which are [D, H, K] or [H, K, D] of attention."""
     return weight.reshape(math.prod(weight.shape[: SUMMED[name]]), -1).T
+
+
+def unturned(layer: Params) -> Params:
+    """A layer's weights, within a computation: the compiler takes a turned one as it lies."""
+    return {name.removesuffix(TURNED): _back(name, layer) for name in layer}
 
 
 def _back(name: str, layer: Params) -> jax.Array:

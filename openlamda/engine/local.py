@@ -8,17 +8,17 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from openlamda.engine import bulk, compiled, guessing
+from openlamda.engine import ahead, bulk, compiled, guessing
 from openlamda.engine.base import Candidate, Limits, Sampling, TextTree, Tokens
 from openlamda.engine.guess_lane import Greedy
-from openlamda.engine.lanes import CANDIDATES, KEPT, Draw, Drawn, Lanes
+from openlamda.engine.lanes import CANDIDATES, KEPT, SAID, Draw, Drawn, Lanes
 from openlamda.engine.layered import Layered, layered
 from openlamda.engine.padding import padded_size
 from openlamda.engine.prefixes import BLOCK, Prefixes
@@ -31,6 +31,7 @@ from openlamda.engine.reading import (
     join_blocks,
     likeliest_of,
     logprobs_of,
+    no_cache,
     read,
 )
 from openlamda.engine.recent import Recent
@@ -129,12 +130,14 @@ class LocalModel:
         self._dtype = str(activation_dtype(self._weights.top, self._weights.mesh is not None))
         token_bytes = 2 * config.num_layers * config.num_heads * config.d_head * jnp.dtype(self._dtype).itemsize
         self._no_block = jnp.zeros((config.num_layers, 2, config.num_heads, BLOCK, config.d_head), self._dtype)
+        self._no_cache = no_cache(config, self._dtype)
         self._lock = threading.Lock()
         self._prefixes: Prefixes[jax.Array] = Prefixes(max(1, cache_bytes // 3 // (BLOCK * token_bytes)))
         self._caches: Recent[Tokens, tuple[Cache, jax.Array | None]] = Recent(cache_bytes // 3)
         self._drawn: Recent[Tokens, list[Read]] = Recent(cache_bytes // 3)
         usual = usual_lanes(self._weights.mesh)
         self._at_once = 1 if self._weights.mesh else lanes or usual[1]
+        self._looked_ahead: set[tuple[int, int, int]] = set()
         self._turns = threading.BoundedSemaphore(self._at_once)
         self._pool = ThreadPoolExecutor(self._at_once)
         self._lanes = Lanes(self._weights, config, self._dtype, groups or usual[0], self._turns, idle_lanes)
@@ -168,11 +171,20 @@ class LocalModel:
         # a lane draws few candidates quicker than many, but many lanes have to be free
         size = -(-n // self._at_once) if self._scheduler.idle else n
         size = min(max(size, CANDIDATES[0]), CANDIDATES[-1])
+        self._look_ahead(cache, sampling, padded_size(size, CANDIDATES))
         draws = [Draw(cache, prefix, min(size, n - start), start, sampling, seed) for start in range(0, n, size)]
         parts: list[Drawn] = self._scheduler.run(draws, limits)
         with self._lock:
             self._drawn.keep(prefix, [Read.of(part) for part in parts], sum(_bytes(part.own) for part in parts))
         return [candidate for part in parts for candidate in part.candidates]
+
+    def _look_ahead(self, cache: Cache, sampling: Sampling, candidates: int) -> None:
+        """Have the code made for what usually follows a first draw of a shape."""
+        shape = cache.size, sampling.max_tokens, candidates
+        if shape not in self._looked_ahead:
+            self._looked_ahead.add(shape)
+            lengths = candidates, SAID[0], NODES[0], TREES[0]
+            ahead.beside(ahead.after_draw(self._weights, self.config, cache, sampling, *lengths))
 
     def score(self, prefix: Tokens, continuations: Sequence[Tokens]) -> list[list[float]]:
         """Logprobs of each continuation's tokens, all read in one forward as a tree whose root ends the prefix; where
@@ -198,7 +210,7 @@ class LocalModel:
             with self._turns:
                 hidden_ND, _ = extend(self._weights, cache, *tree.arrays(TREES), config=self.config)
         with self._turns:
-            logprobs = iter(np.asarray(logprobs_of(self._weights, hidden_ND, *pairs_2P)).tolist())
+            logprobs = iter(np.asarray(logprobs_of(self._weights.top, hidden_ND, *pairs_2P)).tolist())
         return [[next(logprobs) for _ in continuation] for continuation in continuations]
 
     def likeliest(self, prefix: Tokens, continuation: Tokens, k: int) -> list[list[tuple[int, float]]]:
@@ -214,7 +226,7 @@ class LocalModel:
         cache = self._read(prefix[:-1])
         with self._turns:
             hidden_ND, _ = extend(self._weights, cache, *tree.arrays(TREES), config=self.config)
-            found = likeliest_of(self._weights, hidden_ND, k=min(LIKELIEST, self.config.vocab_size))
+            found = likeliest_of(self._weights.top, hidden_ND, k=min(LIKELIEST, self.config.vocab_size))
             tokens_Nk, logprobs_Nk = (np.asarray(part).tolist() for part in found)
         return [list(zip(tokens_Nk[node][:k], logprobs_Nk[node][:k], strict=True)) for node in nodes]
 
@@ -316,20 +328,18 @@ class LocalModel:
         length, size = len(blocks) * BLOCK, padded_size(len(prefix), SIZES)
         if blocks:
             blocks = blocks + [self._no_block] * (size // BLOCK - len(blocks))
-        options: dict[str, Any] = {"config": self.config, "dtype": self._dtype}
+        known = join_blocks(blocks, np.int32(length)) if blocks else self._no_cache
         if length and length == len(prefix):
-            return join_blocks(blocks, np.int32(length), **options), None, []
-        known: Cache | list[jax.Array] = blocks
+            return known, None, []
         last_D = None
         new: list[jax.Array] = []
         for start in range(length, max(len(prefix), 1), READ[-1]):
             now = prefix[start : start + READ[-1]]
             tokens_N = np.zeros(padded_size(len(now), READ), np.int32)
             tokens_N[: len(now)] = now
-            counts = np.int32(length), tokens_N, np.int32(len(now))
-            known, last_D, added = read(self._weights, known, *counts, size=size, **options)
+            count = np.int32(len(now))
+            known, last_D, added = read(self._weights, known, tokens_N, count, size=size, config=self.config)
             new += added[: len(now) // BLOCK]
-        assert isinstance(known, Cache)
         jax.block_until_ready(known.layers)
         return known, last_D, new
 

@@ -15,7 +15,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from openlamda.engine.compiled import compiled
-from openlamda.engine.layered import Layered
+from openlamda.engine.layered import Layered, unturned
 from openlamda.engine.prefixes import BLOCK
 from openlamda.model import transformer
 from openlamda.model.attention import HIDDEN, bias_of_distance
@@ -39,115 +39,86 @@ class Cache(NamedTuple):
         return self.layers[0][0].shape[1]
 
 
-@compiled(static=("size", "config", "dtype"))
 def read(
-    weights: Layered,
-    known: Cache | Sequence[jax.Array],
-    length: ArrayLike,
-    tokens_N: ArrayLike,
-    count: ArrayLike,
-    *,
-    size: int,
-    config: ModelConfig,
-    dtype: str,
+    weights: Layered, before: Cache, tokens_N: Array, count: ArrayLike, *, size: int, config: ModelConfig
 ) -> tuple[Cache, jax.Array, list[jax.Array]]:
-    """The cache, padded to `size`, of what is known of a prefix and the first `count` of some more tokens; the hidden
-    state [D] after the last of these; and the whole blocks [L, 2, H, BLOCK, K] of them.
-
-    Known is a cache, or blocks that follow one another; the first `length` tokens of it count.
+    """The cache, padded to `size`, of a known one and the first `count` of some more tokens; the hidden state [D] after
+    the last of these; and the whole blocks [L, 2, H, BLOCK, K] of them.
     """
-    before = known if isinstance(known, Cache) else _join_blocks(known, jnp.asarray(length), config, dtype)
-    tokens_N = jnp.asarray(tokens_N)
     N = len(tokens_N)
-    hidden_ND, layers = extend(weights, before, tokens_N, jnp.arange(N), jnp.tri(N, dtype=bool), config=config)
+    x_BND, layers = _through(weights, before, tokens_N, np.arange(N), np.tri(N, dtype=bool), config)
+    return grown(weights.top, before, x_BND, layers, count, size=size)
+
+
+@compiled(static=("size",))
+def grown(
+    top: Params, before: Cache, x_BND: jax.Array, layers: Sequence[KeysValues], count: jax.Array, *, size: int
+) -> tuple[Cache, jax.Array, list[jax.Array]]:
+    """What `read` gives, of what the layers made of its tokens."""
+    N = x_BND.shape[1]
 
     def append(old_HSK: jax.Array, new_HNK: jax.Array) -> jax.Array:
         H, S, K = old_HSK.shape
-        room = jnp.zeros((H, max(size, S) + N, K), old_HSK.dtype).at[:, :S].set(old_HSK)
+        room = jnp.zeros((H, max(size, S) + N, K), new_HNK.dtype).at[:, :S].set(old_HSK)
         return jax.lax.dynamic_update_slice(room, new_HNK, (0, before.length, 0))[:, :size]
 
-    cache = Cache(jax.tree.map(append, before.layers, layers), before.length + count)
-    last_D = hidden_ND[jnp.maximum(count - 1, 0)]
+    cache = Cache(jax.tree.map(append, before.layers, tuple(layers)), before.length + count)
+    last_D = transformer.rms_norm(x_BND[0, jnp.maximum(count - 1, 0)][None], top["norm_final"])[0]
     whole = jnp.stack([jnp.stack(layer) for layer in layers])
     return cache, last_D, [whole[:, :, :, start : start + BLOCK] for start in range(0, N - BLOCK + 1, BLOCK)]
 
 
-@compiled(static=("config", "dtype"))
-def join_blocks(blocks: Sequence[jax.Array], length: ArrayLike, *, config: ModelConfig, dtype: str) -> Cache:
-    """The cache of blocks that follow one another, of which the first `length` tokens count."""
-    return _join_blocks(blocks, jnp.asarray(length), config, dtype)
-
-
-def _join_blocks(blocks: Sequence[jax.Array], length: jax.Array, config: ModelConfig, dtype: str) -> Cache:
-    if not blocks:
-        nothing = jnp.zeros((config.num_heads, 0, config.d_head), dtype)
-        return Cache(((nothing, nothing),) * config.num_layers, length)
+@compiled()
+def join_blocks(blocks: Sequence[jax.Array], length: Array) -> Cache:
+    """The cache of blocks that follow one another, at least one, of which the first `length` tokens count."""
     whole = jnp.concatenate(blocks, axis=3)
-    return Cache(tuple((layer[0], layer[1]) for layer in whole), length)
+    return Cache(tuple((layer[0], layer[1]) for layer in whole), jnp.asarray(length))
 
 
-@compiled(static=("config",))
+def no_cache(config: ModelConfig, dtype: str) -> Cache:
+    """The cache of nothing."""
+    nothing = jax.device_put(np.zeros((config.num_heads, 0, config.d_head), dtype))
+    return Cache(((nothing, nothing),) * config.num_layers, jax.device_put(np.int32(0)))
+
+
 def extend(
-    weights: Layered,
-    cache: Cache,
-    tokens_N: jax.Array,
-    depth_N: jax.Array,
-    visible_NN: jax.Array,
-    *,
-    config: ModelConfig,
-) -> tuple[jax.Array, tuple[KeysValues, ...]]:
+    weights: Layered, cache: Cache, tokens_N: Array, depth_N: Array, visible_NN: Array, *, config: ModelConfig
+) -> tuple[jax.Array, list[KeysValues]]:
     """Read a tree of tokens after a prefix: hidden states [N, D] and the tree's own keys and values [H, N, K].
 
     Node i stands at position length + depth_N[i] and sees the prefix and the nodes where visible_NN[i] is true:
     itself and its ancestors. A chain is a tree, so this reads prefixes, too.
     """
-    place_S = jnp.arange(cache.size)
-
-    @jax.jit  # traced once for all layers
-    def block(x_BND: jax.Array, layer: Params, prefix: KeysValues) -> tuple[jax.Array, KeysValues]:
-        query_HNK, key_HNK, value_HNK = (part[0] for part in transformer.project(x_BND, layer))
-        table_HR = layer["relative_bias"]
-        to_prefix = bias_seen(table_HR, cache.length + depth_N, place_S, place_S < cache.length, config)
-        to_own = bias_seen(table_HR, depth_N, depth_N, visible_NN, config)
-        mixed_HNK = attend_to(query_HNK, (*prefix, to_prefix), (key_HNK, value_HNK, to_own))
-        return transformer.close_block(x_BND, mixed_HNK[None], layer, config), (key_HNK, value_HNK)
-
-    x_BND = transformer.embedded(weights.top, tokens_N)[None]
-    kept = []
-    for layer, prefix in zip(weights.layers, cache.layers, strict=True):
-        x_BND, read_now = block(x_BND, layer, prefix)
-        kept.append(read_now)
-    return transformer.rms_norm(x_BND[0], weights.top["norm_final"]), tuple(kept)
+    x_BND, layers = _through(weights, cache, tokens_N, depth_N, visible_NN, config)
+    return normed(weights.top, x_BND), layers
 
 
-@compiled(static=("config",))
 def gaps_after(
     weights: Layered,
     cache: Cache,
-    tokens_N: jax.Array,
-    depth_N: jax.Array,
-    visible_NN: jax.Array,
-    yes: Array,
-    no: Array,
+    tokens_N: Array,
+    depth_N: Array,
+    visible_NN: Array,
+    yes: ArrayLike,
+    no: ArrayLike,
     *,
     config: ModelConfig,
 ) -> jax.Array:
     """The gap [N] after each node of a tree that `extend` would read."""
-    hidden_ND, _ = extend(weights, cache, tokens_N, depth_N, visible_NN, config=config)
-    return gaps_of(weights.top, hidden_ND, yes, no)
+    x_BND, _ = _through(weights, cache, tokens_N, depth_N, visible_NN, config)
+    return gaps_of_rows(weights.top, x_BND, yes, no)
 
 
-@compiled(static=("config",))
 def gaps_after_each(
     weights: Layered,
     cache: Cache,
-    own: tuple[KeysValues, ...],
-    length_C: jax.Array,
-    tokens_CN: jax.Array,
-    depth_N: jax.Array,
-    visible_NN: jax.Array,
-    yes: Array,
-    no: Array,
+    own: Sequence[KeysValues],
+    length_C: Array,
+    tokens_CN: Array,
+    depth_N: Array,
+    visible_NN: Array,
+    yes: ArrayLike,
+    no: ArrayLike,
     *,
     config: ModelConfig,
 ) -> jax.Array:
@@ -156,29 +127,94 @@ def gaps_after_each(
     `own`: keys and values [H, C, T, K] of the continuations for each layer, of which the first length_C[c] positions
     count. The trees are alike but for their tokens.
     """
-    (C, N), T = tokens_CN.shape, own[0][0].shape[2]
-    place_S, place_T = jnp.arange(cache.size), jnp.arange(T)
+    x_BXD = embed(weights.top, tokens_CN.reshape(-1))
+    after = cache.length, *jax.device_put((length_C, depth_N, visible_NN))
+    for layer, prefix, said in zip(weights.kept, cache.layers, own, strict=True):
+        x_BXD = layer_after_each(layer, x_BXD, prefix, said, *after, config=config)
+    return gaps_of_rows(weights.top, x_BXD, yes, no).reshape(tokens_CN.shape)
+
+
+def _through(
+    weights: Layered, cache: Cache, tokens_N: Array, depth_N: Array, visible_NN: Array, config: ModelConfig
+) -> tuple[jax.Array, list[KeysValues]]:
+    """A tree's nodes [B, N, D] after the last layer, and its keys and values. Every layer is the same computation,
+    called for each: a start would take several times as long to compile all of them as one.
+    """
+    x_BND = embed(weights.top, tokens_N)
+    where = cache.length, *jax.device_put((depth_N, visible_NN))
+    layers = []
+    for layer, prefix in zip(weights.kept, cache.layers, strict=True):
+        x_BND, read_now = layer_of_tree(layer, x_BND, prefix, *where, config=config)
+        layers.append(read_now)
+    return x_BND, layers
+
+
+@compiled()
+def embed(top: Params, tokens_N: jax.Array) -> jax.Array:
+    """The embedding's rows [B, N, D] of token ids."""
+    return transformer.embedded(top, tokens_N)[None]
+
+
+@compiled(static=("config",))
+def layer_of_tree(
+    layer: Params,
+    x_BND: jax.Array,
+    prefix: KeysValues,
+    length: jax.Array,
+    depth_N: jax.Array,
+    visible_NN: jax.Array,
+    *,
+    config: ModelConfig,
+) -> tuple[jax.Array, KeysValues]:
+    """A layer of `extend`."""
+    layer, place_S = unturned(layer), jnp.arange(prefix[0].shape[1])
+    query_HNK, key_HNK, value_HNK = (part[0] for part in transformer.project(x_BND, layer))
+    table_HR = layer["relative_bias"]
+    to_prefix = bias_seen(table_HR, length + depth_N, place_S, place_S < length, config)
+    to_own = bias_seen(table_HR, depth_N, depth_N, visible_NN, config)
+    mixed_HNK = attend_to(query_HNK, (*prefix, to_prefix), (key_HNK, value_HNK, to_own))
+    return transformer.close_block(x_BND, mixed_HNK[None], layer, config), (key_HNK, value_HNK)
+
+
+@compiled(static=("config",))
+def layer_after_each(
+    layer: Params,
+    x_BXD: jax.Array,
+    prefix: KeysValues,
+    said: KeysValues,
+    length: jax.Array,
+    length_C: jax.Array,
+    depth_N: jax.Array,
+    visible_NN: jax.Array,
+    *,
+    config: ModelConfig,
+) -> jax.Array:
+    """A layer of `gaps_after_each`."""
+    layer, (_, C, T, _), N = unturned(layer), said[0].shape, len(depth_N)
+    place_S, place_T = jnp.arange(prefix[0].shape[1]), jnp.arange(T)
     after_CN = length_C[:, None] + depth_N
+    query_HXK, key_HXK, value_HXK = (part[0] for part in transformer.project(x_BXD, layer))
+    key, value = (part.reshape(len(part), C, N, -1) for part in (key_HXK, value_HXK))
+    table_HR = layer["relative_bias"]
+    # of all places that a node may have: rows are quicker to take than single biases
+    to_prefix = bias_seen(table_HR, length + jnp.arange(T + N), place_S, place_S < length, config)
+    to_prefix = to_prefix[:, after_CN.reshape(-1)]
+    to_said = bias_seen(table_HR, after_CN, place_T, (place_T < length_C[:, None])[:, None], config)
+    to_own = bias_seen(table_HR, depth_N, depth_N, visible_NN, config)[:, None]
+    parts = ((*prefix, to_prefix), (*said, to_said), (key, value, to_own))
+    return transformer.close_block(x_BXD, attend_to(query_HXK, *parts)[None], layer, config)
 
-    @jax.jit  # traced once for all layers
-    def block(x_BXD: jax.Array, layer: Params, prefix: KeysValues, said: KeysValues) -> jax.Array:
-        query_HXK, key_HXK, value_HXK = (part[0] for part in transformer.project(x_BXD, layer))
-        key, value = (part.reshape(len(part), C, N, -1) for part in (key_HXK, value_HXK))
-        table_HR = layer["relative_bias"]
-        to_prefix = bias_seen(
-            table_HR, cache.length + jnp.arange(T + N), place_S, place_S < cache.length, config
-        )  # of all places that a node may have: rows are quicker to take than single biases
-        to_prefix = to_prefix[:, after_CN.reshape(-1)]
-        to_said = bias_seen(table_HR, after_CN, place_T, (place_T < length_C[:, None])[:, None], config)
-        to_own = bias_seen(table_HR, depth_N, depth_N, visible_NN, config)[:, None]
-        parts = ((*prefix, to_prefix), (*said, to_said), (key, value, to_own))
-        return transformer.close_block(x_BXD, attend_to(query_HXK, *parts)[None], layer, config)
 
-    x_BXD = transformer.embedded(weights.top, tokens_CN.reshape(-1))[None]
-    for layer, prefix, said in zip(weights.layers, cache.layers, own, strict=True):
-        x_BXD = block(x_BXD, layer, prefix, said)
-    hidden_XD = transformer.rms_norm(x_BXD[0], weights.top["norm_final"])
-    return gaps_of(weights.top, hidden_XD, yes, no).reshape(C, N)
+@compiled()
+def normed(top: Params, x_BND: jax.Array) -> jax.Array:
+    """Hidden states [N, D]."""
+    return transformer.rms_norm(x_BND[0], top["norm_final"])
+
+
+@compiled()
+def gaps_of_rows(top: Params, x_BXD: jax.Array, yes: jax.Array, no: jax.Array) -> jax.Array:
+    """The gap [X] after each row."""
+    return gaps_of(top, transformer.rms_norm(x_BXD[0], top["norm_final"]), yes, no)
 
 
 def bias_seen(
@@ -212,16 +248,16 @@ def attend_to(query_HXK: jax.Array, *parts: tuple[jax.Array, jax.Array, jax.Arra
 
 
 @compiled()
-def logprobs_of(weights: Layered, hidden_ND: jax.Array, node_P: jax.Array, token_P: jax.Array) -> jax.Array:
+def logprobs_of(top: Params, hidden_ND: jax.Array, node_P: jax.Array, token_P: jax.Array) -> jax.Array:
     """Natural logprob [P] of token_P[i] as the next one after node_P[i]."""
-    logits_NV = transformer.logits(weights.top, hidden_ND)
+    logits_NV = transformer.logits(top, hidden_ND)
     return logits_NV[node_P, token_P] - jax.nn.logsumexp(logits_NV, -1)[node_P]
 
 
 @compiled(static=("k",))
-def likeliest_of(weights: Layered, hidden_ND: jax.Array, *, k: int) -> tuple[jax.Array, jax.Array]:
+def likeliest_of(top: Params, hidden_ND: jax.Array, *, k: int) -> tuple[jax.Array, jax.Array]:
     """The k likeliest next tokens [N, k] after each node, the likeliest first, and their natural logprobs."""
-    values_Nk, token_Nk = jax.lax.top_k(jax.nn.log_softmax(transformer.logits(weights.top, hidden_ND)), k)
+    values_Nk, token_Nk = jax.lax.top_k(jax.nn.log_softmax(transformer.logits(top, hidden_ND)), k)
     return token_Nk, values_Nk
 
 

@@ -4,10 +4,11 @@ Each row has its own parameters and its own random numbers, and its token depend
 requests can be drawn together by one compiled function. Nothing is sorted: a token is drawn out of all and taken or
 not, or what is kept lies above a threshold, found by halving an interval. On a CPU this costs less than finding 64 of
 4096. Knows nothing of the model.
-Axes: P candidates, R rows, V vocabulary, N blocks of it, B tokens in a block, U random numbers, S tokens of a text, T
+Axes: P candidates, R rows, V vocabulary, B blocks of it and tokens in a block, U random numbers, S tokens of a text, T
 own tokens.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -21,7 +22,6 @@ from openlamda.engine.base import NGRAMS, Sampling, Tokens
 # Why a token may be forbidden. Where every token is, those with the least sum of reasons are the ones to choose from.
 STOP, OUT_OF_PLACE, BANNED = 1, 2, 4
 FORBIDDEN = 1e6  # for each, so much is taken off the logit: more than logits differ
-BLOCK = 64
 TRIES = 8
 
 Array = jax.Array | np.ndarray
@@ -79,7 +79,8 @@ def choose(
     likeliest, of equal ones that with the lowest id.
 
     Most rows are done by rejection: a token is drawn out of all, and taken if fewer than `top_k` are likelier, which is
-    quicker than to find the `top_k` first. A row whose tries all failed, or that wants a nucleus, is drawn by `_exact`.
+    quicker than to find the `top_k` first. For a row whose tries all failed, or that wants a nucleus, the last random
+    number draws of what `_kept` leaves.
     """
     logits_RV = ruled(logits_RV, count_R, rules, repeated_RV)
     temperature_R, top_k_R, top_p_R, min_p_R = map(jnp.asarray, rules[:4])
@@ -87,70 +88,73 @@ def choose(
     heat_R = jnp.where(greedy_R, 1e-30, jnp.maximum(temperature_R, 1e-6))
     most_R = logits_RV.max(-1)
     least_R = most_R + heat_R * jnp.log(min_p_R)
-    blocks = _Blocks.of(logits_RV, jnp.full_like(most_R, -jnp.inf), most_R, heat_R)
+    nucleus_R = ~greedy_R & (top_p_R < 1)
+    last = TRIES - 1
 
-    def attempt(state: tuple[jax.Array, jax.Array, jax.Array]):
-        n, token_R, taken_R = state
-        tried_R = blocks.walk(jnp.where(greedy_R, 0, uniform_RU[:, n]))
+    def kept() -> _Squares:
+        cut_R = _kept(logits_RV, most_R, heat_R, top_k_R, top_p_R)
+        return _Squares.of(logits_RV, jnp.maximum(cut_R, least_R), most_R, heat_R)
+
+    def attempt(state: tuple[jax.Array, jax.Array, jax.Array, _Squares]):
+        n, token_R, taken_R, squares = state
+        squares = jax.lax.cond(n == last, kept, lambda: squares)  # one walk for both, which takes long to compile
+        tried_R = squares.walk(jnp.where(greedy_R, 0, uniform_RU[:, n]))
         logit_R = jnp.take_along_axis(logits_RV, tried_R[:, None], -1)[:, 0]
         above_R = jnp.where(logits_RV > logit_R[:, None], 1.0, 0.0).sum(-1)
         token_R = jnp.where(taken_R, token_R, tried_R)
-        return n + 1, token_R, taken_R | ((above_R < top_k_R) & (logit_R >= least_R))
+        taken_R |= (n == last) | (~nucleus_R & (above_R < top_k_R) & (logit_R >= least_R))
+        return jnp.where(jnp.all(taken_R | nucleus_R), last, n + 1), token_R, taken_R, squares
 
-    nucleus_R = ~greedy_R & (top_p_R < 1)
-    start = (jnp.int32(0), jnp.zeros_like(count_R), nucleus_R)
-    _, token_R, taken_R = jax.lax.while_loop(lambda s: (s[0] < TRIES - 1) & ~jnp.all(s[2]), attempt, start)
-    left_R = nucleus_R | ~taken_R
-
-    def exact() -> jax.Array:
-        return jnp.where(
-            left_R, _exact(logits_RV, uniform_RU[:, -1], most_R, least_R, heat_R, top_k_R, top_p_R), token_R
-        )
-
-    return jax.lax.cond(jnp.any(left_R), exact, lambda: token_R)
+    squares = _Squares.of(logits_RV, jnp.full_like(most_R, -jnp.inf), most_R, heat_R)
+    start = jnp.where(jnp.all(nucleus_R), last, 0), jnp.zeros_like(count_R), jnp.zeros_like(greedy_R), squares
+    return jax.lax.while_loop(lambda state: ~jnp.all(state[2]), attempt, start)[1]
 
 
-def _exact(
-    logits_RV: jax.Array,
-    uniform_R: jax.Array,
-    most_R: jax.Array,
-    least_R: jax.Array,
-    heat_R: jax.Array,
-    top_k_R: jax.Array,
-    top_p_R: jax.Array,
+def _kept(
+    logits_RV: jax.Array, most_R: jax.Array, heat_R: jax.Array, top_k_R: jax.Array, top_p_R: jax.Array
 ) -> jax.Array:
-    """A token [R] of those that `top_k`, `top_p` and a least logit leave, which lie above a threshold."""
-
-    def weigh(logits: jax.Array) -> jax.Array:
-        return _weights(logits, jnp.full_like(most_R, -jnp.inf), most_R, heat_R)
-
+    """A threshold [R] of what `top_k` and `top_p` leave: first by number, then by weight."""
     lowest_R = jnp.where(logits_RV > most_R[:, None] - FORBIDDEN / 2, logits_RV, jnp.inf).min(-1)
     all_R = top_k_R >= logits_RV.shape[-1]
-    cut_R = _cut(logits_RV, lambda logits: 1.0, top_k_R, all_R, lowest_R, most_R)
-    enough_R = top_p_R * _weights(logits_RV, cut_R, most_R, heat_R).sum(-1)
-    cut_R = _cut(logits_RV, weigh, enough_R, top_p_R >= 1, cut_R, most_R)
-    return _Blocks.of(logits_RV, jnp.maximum(cut_R, least_R), most_R, heat_R).walk(uniform_R)
+
+    def cut(n: jax.Array, cut_R: jax.Array) -> jax.Array:
+        by_weight = n == 1
+
+        def weigh(logits: jax.Array) -> jax.Array:
+            return jnp.where(by_weight, _weights(logits, jnp.full_like(most_R, -jnp.inf), most_R, heat_R), 1.0)
+
+        enough_R = jnp.where(by_weight, top_p_R * _weights(logits_RV, cut_R, most_R, heat_R).sum(-1), top_k_R)
+        return _cut(logits_RV, weigh, enough_R, jnp.where(by_weight, top_p_R >= 1, all_R), cut_R, most_R)
+
+    return jax.lax.fori_loop(0, 2, cut, lowest_R)
 
 
-class _Blocks(NamedTuple):
-    """Weights of tokens in proportion to their probability, and their sums over blocks."""
+class _Squares(NamedTuple):
+    """Weights of tokens in proportion to their probability, as many blocks as there are in each, and their sums."""
 
-    weights_RNB: jax.Array
-    sums_RN: jax.Array
+    weights_RBB: jax.Array
+    sums_RB: jax.Array
 
     @classmethod
-    def of(cls, logits_RV: jax.Array, cut_R: jax.Array, most_R: jax.Array, heat_R: jax.Array) -> "_Blocks":
+    def of(cls, logits_RV: jax.Array, cut_R: jax.Array, most_R: jax.Array, heat_R: jax.Array) -> "_Squares":
         """Of logits from a cut upwards."""
-        padded_RV = jnp.pad(logits_RV, ((0, 0), (0, -logits_RV.shape[1] % BLOCK)), constant_values=-jnp.inf)
-        weights_RNB = _weights(padded_RV, cut_R, most_R, heat_R).reshape(len(logits_RV), -1, BLOCK)
-        return cls(weights_RNB, weights_RNB.sum(-1))
+        R, V = logits_RV.shape
+        B = math.isqrt(V - 1) + 1
+        padded_RV = jnp.pad(logits_RV, ((0, 0), (0, B * B - V)), constant_values=-jnp.inf)
+        weights_RBB = _weights(padded_RV, cut_R, most_R, heat_R).reshape(R, B, B)
+        return cls(weights_RBB, weights_RBB.sum(-1))
 
     def walk(self, place_R: jax.Array) -> jax.Array:
-        """The token [R] at a place of [0, 1) along the sum of all weights."""
-        goal_R = place_R * self.sums_RN.sum(-1)
-        block_R, before_R = _walk(self.sums_RN, goal_R)
-        block_RB = jnp.take_along_axis(self.weights_RNB, block_R[:, None, None], 1)[:, 0]
-        return block_R * BLOCK + _walk(block_RB, goal_R - before_R)[0]
+        """The token [R] at a place of [0, 1) along the sum of all weights: first its block, then its place there."""
+
+        def step(_, state: tuple[jax.Array, jax.Array, jax.Array]):
+            weights_RB, goal_R, token_R = state
+            at_R, before_R = _walk(weights_RB, goal_R)
+            block_RB = jnp.take_along_axis(self.weights_RBB, at_R[:, None, None], 1)[:, 0]
+            return block_RB, goal_R - before_R, token_R * weights_RB.shape[1] + at_R
+
+        start = self.sums_RB, place_R * self.sums_RB.sum(-1), jnp.zeros(len(place_R), jnp.int32)
+        return jax.lax.fori_loop(0, 2, step, start)[2]
 
 
 def ruled(logits_RV: jax.Array, count_R: jax.Array, rules: Rules, repeated_RV: jax.Array | None = None) -> jax.Array:

@@ -12,7 +12,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from openlamda.engine import bulk, drawing, local, memory, searching
+from openlamda.engine import bulk, drawing, local, memory, reading, searching
 from openlamda.engine.base import Sampling, TextTree
 from openlamda.engine.lanes import CANDIDATES, Lane
 from openlamda.engine.layered import Layered, layered
@@ -102,7 +102,11 @@ def main() -> None:
     for module, name in (
         (drawing, "advance"),
         (searching, "advance"),
-        *((local, name) for name in ("read", "extend", "gaps_after", "gaps_after_each", "logprobs_of")),
+        *(
+            (reading, name)
+            for name in ("embed", "layer_of_tree", "grown", "layer_after_each", "normed", "gaps_of_rows")
+        ),
+        (local, "logprobs_of"),
         (bulk, "rate_row"),
     ):
         spy(module, name)

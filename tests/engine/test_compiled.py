@@ -1,8 +1,10 @@
 """Compiled functions that are kept on disk: found again, told apart, made anew where a file is of no use."""
 
 import os
+import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
-from openlamda.engine import compiled
+from openlamda.engine import ahead, compiled
 from openlamda.engine.base import Sampling, TextTree
 from openlamda.engine.compiled import Compiled
 from openlamda.engine.local import LocalModel
@@ -148,21 +150,45 @@ def test_an_engine_answers_the_same_by_what_an_earlier_start_compiled(kept, monk
         )
 
     first = answers()
+    wait_for_what_is_compiled_ahead()
     names = {path.name.split("-")[0].rpartition(".")[2] for path in written}
     assert {
-        "read",
+        "layer_of_tree",
+        "grown",
         "join",
         "advance",
         "leave",
-        "gaps_after_each",
-        "gaps_after",
-        "extend",
+        "layer_after_each",
+        "gaps_of_rows",
+        "normed",
         "rate_row",
-        "verify",
+        "layer_of_guesses",
+        "likeliest_after",
     } <= names
     written.clear()
     assert answers() == first
+    wait_for_what_is_compiled_ahead()
     assert written == []
+
+
+def wait_for_what_is_compiled_ahead() -> None:
+    for thread in threading.enumerate():
+        if thread.name == ahead.THREAD:
+            thread.join()
+
+
+def test_what_follows_a_draw_is_compiled_beside_it(kept, monkeypatch):
+    for function in list(compiled._functions.values()):
+        monkeypatch.setattr(function, "_found", {})
+    model, prefix, sampling = LocalModel(PARAMS, TINY, lanes=1), tuple(range(5, 25)), Sampling(max_tokens=20, stop=(1,))
+    drawn = model.sample(prefix, 16, sampling, seed=0)
+    wait_for_what_is_compiled_ahead()
+    before = set(kept.iterdir())
+    model.rate(prefix, [candidate.tokens for candidate in drawn], [(5,), (6,), (7,), (8,)], 2, 3)
+    model.sample(prefix, 1, replace(sampling, temperature=0), seed=0)
+    model.rate(prefix, [(7, 8, 9), (7, 8)], [(5,)], 2, 3)
+    after = {path.name.split("-")[0].rpartition(".")[2] for path in set(kept.iterdir()) - before}
+    assert after == {"embed"}, after
 
 
 def test_a_folder_that_takes_no_file_makes_a_start_slower_and_nothing_else(folder, monkeypatch):
