@@ -9,13 +9,14 @@ from collections.abc import Callable
 from functools import partial
 
 import jax
+import numpy as np
 from jax.typing import DTypeLike
 
 from openlamda.engine.base import Sampling
 from openlamda.engine.guess_lane import READ, Greedy
 from openlamda.engine.guessing import layer_of_guesses, likeliest_after
 from openlamda.engine.layered import Layered
-from openlamda.engine.reading import Cache, gaps_of_rows, layer_after_each, layer_of_tree
+from openlamda.engine.reading import Cache, gaps_of_rows, last_of_tree, layer_after_each, layer_of_tree
 from openlamda.engine.sampling import Rules
 from openlamda.model.config import ModelConfig
 
@@ -40,19 +41,22 @@ def after_draw(
         one = array(config.num_heads, *places, config.d_head, dtype=dtype)
         return one, one
 
-    def tree(size: int) -> tuple[jax.ShapeDtypeStruct, jax.ShapeDtypeStruct]:
-        return array(size), array(size, size, dtype="bool")
+    def seen(*shapes: tuple[int, ...]) -> tuple[jax.ShapeDtypeStruct, ...]:
+        return tuple(array(*shape, dtype=np.min_scalar_type(config.num_buckets)) for shape in shapes)
 
     top, layer, prefix, number = weights.top, weights.kept[0], cache.layers[0], array()
     guessed, rules = Greedy(cache, (), sampling).shape[2], Rules.of([sampling], config.vocab_size)
-    each = prefix, kept(C, T), number, array(C), *tree(questions)
+    X, N, S = C * questions, nodes, cache.size
+    each = array(X), *seen((T + questions, S), (C, questions, T), (1, questions, questions))
+    guesses, tree = seen((READ, S), (READ, guessed)), seen((N, S), (N, N))
+    given = kept(guessed), guesses, number
     return [
-        partial(layer_after_each.prepare, layer, rows(C * questions), *each, config=config),
-        partial(gaps_of_rows.prepare, top, rows(C * questions), number, number),
-        partial(layer_of_guesses.prepare, layer, rows(READ), prefix, kept(guessed), number, number, config=config),
+        partial(layer_after_each.prepare, layer, rows(X), prefix, kept(C, T), each, config=config),
+        partial(gaps_of_rows.prepare, top, rows(X), number, number),
+        partial(layer_of_guesses.prepare, layer, rows(READ), prefix, *given, config=config),
         partial(likeliest_after.prepare, top, rows(READ), number, rules),
-        partial(layer_of_tree.prepare, layer, rows(nodes), prefix, number, *tree(nodes), config=config),
-        partial(gaps_of_rows.prepare, top, rows(nodes), number, number),
+        partial(layer_of_tree.prepare, layer, rows(N), prefix, tree, config=config),
+        partial(last_of_tree.prepare, top, layer, rows(N), prefix, tree, array(N), number, number, config=config),
     ]
 
 

@@ -18,13 +18,14 @@ from openlamda.engine.compiled import compiled
 from openlamda.engine.layered import Layered, unturned
 from openlamda.engine.prefixes import BLOCK
 from openlamda.model import transformer
-from openlamda.model.attention import HIDDEN, bias_of_distance
+from openlamda.model.attention import HIDDEN, distance_buckets
 from openlamda.model.config import ModelConfig
 from openlamda.model.params import Params
 from openlamda.model.products import times_each
 
 Array = jax.Array | np.ndarray
 KeysValues = tuple[jax.Array, jax.Array]
+Buckets = tuple[jax.Array, jax.Array]  # of distances, as `seen_by` gives them: to a prefix, and to what follows it
 
 
 class Cache(NamedTuple):
@@ -46,7 +47,7 @@ def read(
     the last of these; and the whole blocks [L, 2, H, BLOCK, K] of them.
     """
     N = len(tokens_N)
-    x_BND, layers = _through(weights, before, tokens_N, np.arange(N), np.tri(N, dtype=bool), config)
+    x_BND, layers, _ = _through(weights, before, tokens_N, np.arange(N), np.tri(N, dtype=bool), config)
     return grown(weights.top, before, x_BND, layers, count, size=size)
 
 
@@ -89,7 +90,7 @@ def extend(
     Node i stands at position length + depth_N[i] and sees the prefix and the nodes where visible_NN[i] is true:
     itself and its ancestors. A chain is a tree, so this reads prefixes, too.
     """
-    x_BND, layers = _through(weights, cache, tokens_N, depth_N, visible_NN, config)
+    x_BND, layers, _ = _through(weights, cache, tokens_N, depth_N, visible_NN, config)
     return normed(weights.top, x_BND), layers
 
 
@@ -99,14 +100,17 @@ def gaps_after(
     tokens_N: Array,
     depth_N: Array,
     visible_NN: Array,
+    node_M: Array,
     yes: ArrayLike,
     no: ArrayLike,
     *,
     config: ModelConfig,
 ) -> jax.Array:
-    """The gap [N] after each node of a tree that `extend` would read."""
-    x_BND, _ = _through(weights, cache, tokens_N, depth_N, visible_NN, config)
-    return gaps_of_rows(weights.top, x_BND, yes, no)
+    """The gap [M] after some nodes of a tree that `extend` would read."""
+    *kept, last = weights.kept
+    below = weights._replace(kept=tuple(kept))
+    x_BND, _, seen = _through(below, cache, tokens_N, depth_N, visible_NN, config)
+    return last_of_tree(weights.top, last, x_BND, cache.layers[-1], seen, node_M, yes, no, config=config)
 
 
 def gaps_after_each(
@@ -127,53 +131,107 @@ def gaps_after_each(
     `own`: keys and values [H, C, T, K] of the continuations for each layer, of which the first length_C[c] positions
     count. The trees are alike but for their tokens.
     """
-    x_BXD = embed(weights.top, tokens_CN.reshape(-1))
-    after = cache.length, *jax.device_put((length_C, depth_N, visible_NN))
+    sizes = {"S": cache.size, "T": own[0][0].shape[2]}
+    x_BXD, seen = begin_after_each(
+        weights.top, cache.length, length_C, tokens_CN, depth_N, visible_NN, config=config, **sizes
+    )
     for layer, prefix, said in zip(weights.kept, cache.layers, own, strict=True):
-        x_BXD = layer_after_each(layer, x_BXD, prefix, said, *after, config=config)
+        x_BXD = layer_after_each(layer, x_BXD, prefix, said, seen, config=config)
     return gaps_of_rows(weights.top, x_BXD, yes, no).reshape(tokens_CN.shape)
 
 
 def _through(
     weights: Layered, cache: Cache, tokens_N: Array, depth_N: Array, visible_NN: Array, config: ModelConfig
-) -> tuple[jax.Array, list[KeysValues]]:
-    """A tree's nodes [B, N, D] after the last layer, and its keys and values. Every layer is the same computation,
-    called for each: a start would take several times as long to compile all of them as one.
+) -> tuple[jax.Array, list[KeysValues], Buckets]:
+    """A tree's nodes [B, N, D] after the last layer, its keys and values, and what all layers see by.
+
+    Every layer is the same computation, called for each: to compile all of them takes a start several times as long.
     """
-    x_BND = embed(weights.top, tokens_N)
-    where = cache.length, *jax.device_put((depth_N, visible_NN))
+    x_BND, seen = begin_tree(weights.top, cache.length, tokens_N, depth_N, visible_NN, config=config, S=cache.size)
     layers = []
-    for layer, prefix in zip(weights.kept, cache.layers, strict=True):
-        x_BND, read_now = layer_of_tree(layer, x_BND, prefix, *where, config=config)
+    for layer, prefix in zip(weights.kept, cache.layers, strict=False):
+        x_BND, read_now = layer_of_tree(layer, x_BND, prefix, seen, config=config)
         layers.append(read_now)
-    return x_BND, layers
+    return x_BND, layers, seen
 
 
-@compiled()
-def embed(top: Params, tokens_N: jax.Array) -> jax.Array:
-    """The embedding's rows [B, N, D] of token ids."""
-    return transformer.embedded(top, tokens_N)[None]
-
-
-@compiled(static=("config",))
-def layer_of_tree(
-    layer: Params,
-    x_BND: jax.Array,
-    prefix: KeysValues,
+@compiled(static=("config", "S"))
+def begin_tree(
+    top: Params,
     length: jax.Array,
+    tokens_N: jax.Array,
     depth_N: jax.Array,
     visible_NN: jax.Array,
     *,
     config: ModelConfig,
+    S: int,
+) -> tuple[jax.Array, Buckets]:
+    """Before the layers of `extend`: the embedding's rows [B, N, D], and what all layers see by (`seen_by`): buckets
+    [N, S] of the prefix and [N, N] of the tree.
+    """
+    place_S = jnp.arange(S)
+    to_prefix_NS = seen_by(length + depth_N, place_S, place_S < length, config)
+    to_own_NN = seen_by(depth_N, depth_N, visible_NN, config)
+    return transformer.embedded(top, tokens_N)[None], (to_prefix_NS, to_own_NN)
+
+
+@compiled(static=("config",))
+def layer_of_tree(
+    layer: Params, x_BND: jax.Array, prefix: KeysValues, seen: Buckets, *, config: ModelConfig
 ) -> tuple[jax.Array, KeysValues]:
     """A layer of `extend`."""
-    layer, place_S = unturned(layer), jnp.arange(prefix[0].shape[1])
+    layer = unturned(layer)
     query_HNK, key_HNK, value_HNK = (part[0] for part in transformer.project(x_BND, layer))
-    table_HR = layer["relative_bias"]
-    to_prefix = bias_seen(table_HR, length + depth_N, place_S, place_S < length, config)
-    to_own = bias_seen(table_HR, depth_N, depth_N, visible_NN, config)
+    to_prefix, to_own = (bias_of(layer, bucket) for bucket in seen)
     mixed_HNK = attend_to(query_HNK, (*prefix, to_prefix), (key_HNK, value_HNK, to_own))
     return transformer.close_block(x_BND, mixed_HNK[None], layer, config), (key_HNK, value_HNK)
+
+
+@compiled(static=("config",))
+def last_of_tree(
+    top: Params,
+    layer: Params,
+    x_BND: jax.Array,
+    prefix: KeysValues,
+    seen: Buckets,
+    node_M: jax.Array,
+    yes: jax.Array,
+    no: jax.Array,
+    *,
+    config: ModelConfig,
+) -> jax.Array:
+    """The last layer of `gaps_after`: of the other nodes no more is made than those that are asked for read."""
+    layer = unturned(layer)
+    asked_BMD = x_BND[:, node_M]
+    (query_BHMK, _, _), (_, key, value) = transformer.project(asked_BMD, layer), transformer.project(x_BND, layer)
+    to_prefix, to_own = (bias_of(layer, bucket[node_M]) for bucket in seen)
+    mixed_HMK = attend_to(query_BHMK[0], (*prefix, to_prefix), (key[0], value[0], to_own))
+    x_BMD = transformer.close_block(asked_BMD, mixed_HMK[None], layer, config)
+    return gaps_of(top, transformer.rms_norm(x_BMD[0], top["norm_final"]), yes, no)
+
+
+@compiled(static=("config", "S", "T"))
+def begin_after_each(
+    top: Params,
+    length: jax.Array,
+    length_C: jax.Array,
+    tokens_CN: jax.Array,
+    depth_N: jax.Array,
+    visible_NN: jax.Array,
+    *,
+    config: ModelConfig,
+    S: int,
+    T: int,
+) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+    """Before the layers of `gaps_after_each`: the embedding's rows [B, X, D], after how many tokens [X] each stands,
+    and buckets [T + N, S] of the prefix after so many, [C, N, T] of what was said, and [1, N, N] of the tree.
+    """
+    place_S, place_T, after_CN = jnp.arange(S), jnp.arange(T), length_C[:, None] + depth_N
+    to_prefix = seen_by(length + jnp.arange(T + len(depth_N)), place_S, place_S < length, config)
+    to_said_CNT = seen_by(after_CN, place_T, (place_T < length_C[:, None])[:, None], config)
+    to_own_NN = seen_by(depth_N, depth_N, visible_NN, config)
+    seen = after_CN.reshape(-1), to_prefix, to_said_CNT, to_own_NN[None]
+    return transformer.embedded(top, tokens_CN.reshape(-1))[None], seen
 
 
 @compiled(static=("config",))
@@ -182,27 +240,18 @@ def layer_after_each(
     x_BXD: jax.Array,
     prefix: KeysValues,
     said: KeysValues,
-    length: jax.Array,
-    length_C: jax.Array,
-    depth_N: jax.Array,
-    visible_NN: jax.Array,
+    seen: tuple[jax.Array, ...],
     *,
     config: ModelConfig,
 ) -> jax.Array:
     """A layer of `gaps_after_each`."""
-    layer, (_, C, T, _), N = unturned(layer), said[0].shape, len(depth_N)
-    place_S, place_T = jnp.arange(prefix[0].shape[1]), jnp.arange(T)
-    after_CN = length_C[:, None] + depth_N
+    layer, (_, C, _, _), (after_X, *buckets) = unturned(layer), said[0].shape, seen
     query_HXK, key_HXK, value_HXK = (part[0] for part in transformer.project(x_BXD, layer))
-    key, value = (part.reshape(len(part), C, N, -1) for part in (key_HXK, value_HXK))
-    table_HR = layer["relative_bias"]
-    # of all places that a node may have: rows are quicker to take than single biases
-    to_prefix = bias_seen(table_HR, length + jnp.arange(T + N), place_S, place_S < length, config)
-    to_prefix = to_prefix[:, after_CN.reshape(-1)]
-    to_said = bias_seen(table_HR, after_CN, place_T, (place_T < length_C[:, None])[:, None], config)
-    to_own = bias_seen(table_HR, depth_N, depth_N, visible_NN, config)[:, None]
-    parts = ((*prefix, to_prefix), (*said, to_said), (key, value, to_own))
-    return transformer.close_block(x_BXD, attend_to(query_HXK, *parts)[None], layer, config)
+    key, value = (part.reshape(len(part), C, -1, part.shape[-1]) for part in (key_HXK, value_HXK))
+    to_prefix, to_said, to_own = (bias_of(layer, bucket) for bucket in buckets)
+    to_prefix = to_prefix[:, after_X]  # rows are quicker to take than single biases
+    mixed_HXK = attend_to(query_HXK, (*prefix, to_prefix), (*said, to_said), (key, value, to_own))
+    return transformer.close_block(x_BXD, mixed_HXK[None], layer, config)
 
 
 @compiled()
@@ -217,12 +266,17 @@ def gaps_of_rows(top: Params, x_BXD: jax.Array, yes: jax.Array, no: jax.Array) -
     return gaps_of(top, transformer.rms_norm(x_BXD[0], top["norm_final"]), yes, no)
 
 
-def bias_seen(
-    table_HR: jax.Array, query_position: jax.Array, key_position: jax.Array, seen: jax.Array, config: ModelConfig
-) -> jax.Array:
-    """The relative bias [H, ..., queries, keys], HIDDEN where a key is not seen."""
-    bias = jnp.moveaxis(bias_of_distance(table_HR, query_position, key_position, config), -3, 0)
-    return jnp.where(seen, bias, HIDDEN)
+def seen_by(query_position: jax.Array, key_position: jax.Array, seen: jax.Array, config: ModelConfig) -> jax.Array:
+    """The bucket [..., queries, keys] of each key's distance, and one more that stands for those that are not seen."""
+    distance = jnp.clip(query_position[..., :, None] - key_position, 0, config.max_distance)
+    bucket = jnp.where(seen, jnp.asarray(distance_buckets(config))[distance], config.num_buckets)
+    return bucket.astype(np.min_scalar_type(config.num_buckets))  # half the time of an int32
+
+
+def bias_of(layer: Params, bucket: jax.Array) -> jax.Array:
+    """A layer's relative bias [H, ...] of each bucket [...] that `seen_by` gave, HIDDEN where a key is not seen."""
+    table_HR = jnp.pad(layer["relative_bias"], ((0, 0), (0, 1)), constant_values=HIDDEN)
+    return table_HR.at[:, bucket].get(mode="promise_in_bounds")
 
 
 def attend_to(query_HXK: jax.Array, *parts: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:

@@ -104,7 +104,7 @@ def main() -> None:
         (searching, "advance"),
         *(
             (reading, name)
-            for name in ("embed", "layer_of_tree", "grown", "layer_after_each", "normed", "gaps_of_rows")
+            for name in ("layer_of_tree", "last_of_tree", "grown", "layer_after_each", "normed", "gaps_of_rows")
         ),
         (local, "logprobs_of"),
         (bulk, "rate_row"),

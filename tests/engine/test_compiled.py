@@ -160,6 +160,7 @@ def test_an_engine_answers_the_same_by_what_an_earlier_start_compiled(kept, monk
         "leave",
         "layer_after_each",
         "gaps_of_rows",
+        "last_of_tree",
         "normed",
         "rate_row",
         "layer_of_guesses",
@@ -188,7 +189,7 @@ def test_what_follows_a_draw_is_compiled_beside_it(kept, monkeypatch):
     model.sample(prefix, 1, replace(sampling, temperature=0), seed=0)
     model.rate(prefix, [(7, 8, 9), (7, 8)], [(5,)], 2, 3)
     after = {path.name.split("-")[0].rpartition(".")[2] for path in set(kept.iterdir()) - before}
-    assert after == {"embed"}, after
+    assert after == {"begin_after_each", "begin_guesses", "begin_tree"}, after
 
 
 def test_a_folder_that_takes_no_file_makes_a_start_slower_and_nothing_else(folder, monkeypatch):

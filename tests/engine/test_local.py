@@ -191,15 +191,15 @@ def test_a_prompt_that_begins_as_another_did_is_scored_as_by_a_model_that_has_re
 
 
 @pytest.mark.parametrize("known", [0, 16, 40])  # of the prefix's tokens, read before
-def test_what_is_unread_of_a_prefix_is_read_with_replies_where_their_padding_has_room(fresh, known):
+def test_the_little_that_is_unread_of_a_prefix_is_read_with_replies_and_more_is_read_apart_and_kept(fresh, known):
     prefix, short, long = some(5, 40), [some(6, 20)], [some(seed, 28) for seed in (6, 7)]
-    for replies, apart in ((short, False), (long, True)):
+    for replies in (short, long):
         model = fresh()
         if known:
             model.score(prefix[: known + 1], [(5,)])
         gaps = model.rate(prefix, replies, QUESTIONS[:2], 2, 3)
         np.testing.assert_allclose(gaps, plain_gaps(model, prefix, replies, QUESTIONS[:2]), atol=1e-4)
-        assert (len(model._prefixes.find(prefix)) == 2) is (apart or known == 40)
+        assert (len(model._prefixes.find(prefix)) == 2) is (known != 16)
 
 
 def grams(tokens, size):
