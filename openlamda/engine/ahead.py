@@ -16,7 +16,7 @@ from openlamda.engine.base import Sampling
 from openlamda.engine.guess_lane import READ, Greedy
 from openlamda.engine.guessing import layer_of_guesses, likeliest_after
 from openlamda.engine.layered import Layered
-from openlamda.engine.reading import Cache, gaps_of_rows, last_of_tree, layer_after_each, layer_of_tree
+from openlamda.engine.reading import Cache, gaps_of_rows, layer_after_each, layer_of_tree
 from openlamda.engine.sampling import Rules
 from openlamda.model.config import ModelConfig
 
@@ -56,7 +56,7 @@ def after_draw(
         partial(layer_of_guesses.prepare, layer, rows(READ), prefix, *given, config=config),
         partial(likeliest_after.prepare, top, rows(READ), number, rules),
         partial(layer_of_tree.prepare, layer, rows(N), prefix, tree, config=config),
-        partial(last_of_tree.prepare, top, layer, rows(N), prefix, tree, array(N), number, number, config=config),
+        partial(gaps_of_rows.prepare, top, rows(N), number, number),
     ]
 
 

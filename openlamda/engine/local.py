@@ -44,8 +44,8 @@ from openlamda.model.quantized import activation_dtype
 from openlamda.model.weights import multiplies_bfloat16
 
 SIZES = (128, 256, 512, 1024, 2048, 4096, 8192, 16384)  # of prefixes
-READ = (16, 32, 64, 128, 256)  # tokens of a prefix read at once
-TREES = (16, 32, 64, 96, 128, 192, 256, 512, 1024)  # tokens of all continuations together
+READ = (32, 64, 128, 256)  # tokens of a prefix read at once
+TREES = (16, 64, 96, 128, 192, 256, 512, 1024)  # tokens of all continuations together
 LITTLE = 32  # tokens of a prefix are read along with a tree
 NODES = (4, 5, 8, 64)  # tokens of the questions after each reply
 CACHE_BYTES = 2**28
@@ -259,20 +259,27 @@ class LocalModel:
         self, prefix: Tokens, replies: Sequence[Tokens], questions: Sequence[Tokens], yes: int, no: int
     ) -> list[list[float]]:
         """The gaps of replies that were not drawn: all of it is read, equal beginnings once, and with it what is unread
-        of the prefix, if that is little: more is read apart and kept.
+        of the prefix, if that is little and takes no more so: else it is read apart and kept.
         """
 
-        known = self._known(prefix[:-1])
-        start = known if len(prefix) - 1 - known <= LITTLE else len(prefix) - 1
-        tree = Tree(prefix[start])
-        end = tree.path(0, prefix[start + 1 :])
-        nodes = [tree.path(tree.path(end, reply), question) for reply in replies for question in questions]
+        def after(start: int) -> tuple[Tree, list[int]]:
+            tree = Tree(prefix[start])
+            end = tree.path(0, prefix[start + 1 :])
+            return tree, [tree.path(tree.path(end, reply), question) for reply in replies for question in questions]
+
+        start = self._known(prefix[:-1])
+        tree, nodes = after(start)
+        unread = len(prefix) - 1 - start
+        apart = padded_size(len(tree) - unread, TREES) + padded_size(unread, READ)
+        if unread > LITTLE or padded_size(len(tree), TREES) > apart:
+            start = len(prefix) - 1
+            tree, nodes = after(start)
         cache = self._read(prefix[:start])
         node_M = np.zeros(padded_size(len(nodes), TREES), np.int32)
         node_M[: len(nodes)] = nodes
         with self._turns:
             asked = node_M, np.int32(yes), np.int32(no)
-            gaps_M = np.asarray(gaps_after(self._weights, cache, *tree.arrays(TREES), *asked, config=self.config))
+            gaps_M = gaps_after(self._weights, cache, *tree.arrays(TREES), *asked, config=self.config)
         return gaps_M[: len(nodes)].reshape(len(replies), len(questions)).tolist()
 
     def _rate_drawn(

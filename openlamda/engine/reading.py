@@ -105,12 +105,15 @@ def gaps_after(
     no: ArrayLike,
     *,
     config: ModelConfig,
-) -> jax.Array:
+) -> np.ndarray:
     """The gap [M] after some nodes of a tree that `extend` would read."""
+    if 2 * len(node_M) > len(tokens_N):  # to spare so few nodes a last layer is not worth a function of its own
+        x_BND, _, _ = _through(weights, cache, tokens_N, depth_N, visible_NN, config)
+        return np.asarray(gaps_of_rows(weights.top, x_BND, yes, no))[node_M]
     *kept, last = weights.kept
     below = weights._replace(kept=tuple(kept))
     x_BND, _, seen = _through(below, cache, tokens_N, depth_N, visible_NN, config)
-    return last_of_tree(weights.top, last, x_BND, cache.layers[-1], seen, node_M, yes, no, config=config)
+    return np.asarray(last_of_tree(weights.top, last, x_BND, cache.layers[-1], seen, node_M, yes, no, config=config))
 
 
 def gaps_after_each(

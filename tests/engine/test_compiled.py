@@ -160,7 +160,6 @@ def test_an_engine_answers_the_same_by_what_an_earlier_start_compiled(kept, monk
         "leave",
         "layer_after_each",
         "gaps_of_rows",
-        "last_of_tree",
         "normed",
         "rate_row",
         "layer_of_guesses",
