@@ -6,6 +6,7 @@ Knows shapes alone. Axes: S prefix, C candidates, T tokens kept of them, N nodes
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 import jax
@@ -66,6 +67,7 @@ def beside(works: list[Callable[[], None]]) -> None:
     def run() -> None:
         for work in works:
             if threading.main_thread().is_alive():  # else the process ends, which must not meet XLA at work
-                work()
+                with suppress(Exception):  # whoever needs it makes it again, and tells
+                    work()
 
     threading.Thread(target=run, name=THREAD).start()

@@ -175,7 +175,7 @@ def row_sum(x: jax.Array) -> jax.Array:
     part = partial(jax.lax.slice_in_dim, axis=-1)  # traced twenty times as fast as an index
     if odd := -x.shape[-1] % 8:
         x = jax.lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0)] * (x.ndim - 1) + [(0, odd, 0)])
-    while (n := x.shape[-1]) > 1:  # halves, of eight times an odd number eighths: fused, parts of parts compile slowly
+    while (n := x.shape[-1]) > 1:  # halves, or of an odd number of eights these: parts of parts are one kernel
         size = n // 2 if n <= 8 or n % 16 == 0 else 8
         x = sum((part(x, start, start + size) for start in range(size, n, size)), start=part(x, 0, size))
         x = as_is(x) if size == 8 else x
