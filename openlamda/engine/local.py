@@ -44,7 +44,7 @@ from openlamda.model.quantized import activation_dtype
 from openlamda.model.weights import multiplies_bfloat16
 
 SIZES = (128, 256, 512, 1024, 2048, 4096, 8192, 16384)  # of prefixes
-READ = (32, 64, 128, 256)  # tokens of a prefix read at once
+READ = (16, 32, 64, 128, 256)  # tokens of a prefix read at once
 TREES = (16, 64, 96, 128, 192, 256, 512, 1024)  # tokens of all continuations together
 LITTLE = 32  # tokens of a prefix are read along with a tree
 NODES = (4, 5, 8, 64)  # tokens of the questions after each reply
@@ -131,7 +131,8 @@ class LocalModel:
         self._dtype = str(activation_dtype(self._weights.top, self._weights.mesh is not None))
         token_bytes = 2 * config.num_layers * config.num_heads * config.d_head * jnp.dtype(self._dtype).itemsize
         self._no_block = jnp.zeros((config.num_layers, 2, config.num_heads, BLOCK, config.d_head), self._dtype)
-        self._no_cache = no_cache(config, self._dtype)
+        # short prefixes are read after padding, in shapes that trees after them have, too; longer ones after nothing
+        self._no_cache = {size: no_cache(config, self._dtype, size) for size in (0, SIZES[0])}
         self._lock = threading.Lock()
         self._prefixes: Prefixes[jax.Array] = Prefixes(max(1, cache_bytes // 3 // (BLOCK * token_bytes)))
         self._caches: Recent[Tokens, tuple[Cache, jax.Array | None]] = Recent(cache_bytes // 3)
@@ -332,7 +333,7 @@ class LocalModel:
         length, size = len(blocks) * BLOCK, padded_size(len(prefix), SIZES)
         if blocks:
             blocks = blocks + [self._no_block] * (size // BLOCK - len(blocks))
-        known = join_blocks(blocks, np.int32(length)) if blocks else self._no_cache
+        known = join_blocks(blocks, np.int32(length)) if blocks else self._no_cache.get(size, self._no_cache[0])
         if length and length == len(prefix):
             return known, None, []
         last_D = None

@@ -76,9 +76,9 @@ def join_blocks(blocks: Sequence[jax.Array], length: Array) -> Cache:
     return Cache(tuple((layer[0], layer[1]) for layer in whole), jnp.asarray(length))
 
 
-def no_cache(config: ModelConfig, dtype: str) -> Cache:
-    """The cache of nothing."""
-    nothing = jax.device_put(np.zeros((config.num_heads, 0, config.d_head), dtype))
+def no_cache(config: ModelConfig, dtype: str, size: int) -> Cache:
+    """The cache of nothing, padded to `size`."""
+    nothing = jax.device_put(np.zeros((config.num_heads, size, config.d_head), dtype))
     return Cache(((nothing, nothing),) * config.num_layers, jax.device_put(np.int32(0)))
 
 
