@@ -17,12 +17,12 @@ from typing import Any
 from openlamda.corpus.readers import read_jsonl
 from openlamda.dialog.bulk import judge_rows
 from openlamda.dialog.filter import Job, run
-from openlamda.dialog.judge import Judges, probability, score_name
+from openlamda.dialog.judge import WINDOW, Judges, probability, score_name
 from openlamda.dialog.lamda import Lamda
 from openlamda.engine.base import LanguageModel
 from openlamda.engine.layered import layered
 from openlamda.engine.local import LocalModel
-from openlamda.loading import SHIPPED, WINDOW, load, parts
+from openlamda.loading import SHIPPED, load, parts
 from openlamda.model.weights import stored
 from openlamda.text.dialog import dialog_from_json
 from openlamda.text.grammar import Grammar

@@ -15,8 +15,9 @@ from typing import Any
 from openlamda import config
 from openlamda.dialog import filter as filtering
 from openlamda.dialog.filter import Counts
+from openlamda.dialog.judge import WINDOW
 from openlamda.errors import UserError
-from openlamda.loading import WINDOW, parts, training_names
+from openlamda.loading import parts, training_names
 from openlamda.train.recipe import Recipe
 
 _KINDS = {str: "a text", dict: "a table"}

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from openlamda.dialog.filter import Counts, files_of, job_of, run, summary
+from openlamda.dialog.judge import WINDOW
 from openlamda.errors import UserError
 
 PATTERNS = ("*.jsonl", "*.jsonl.gz", "*.jsonl.xz")
@@ -45,13 +46,13 @@ def filter(
     turns
         Stop after so many turns.
     batch_rows
-        Rows of 512 tokens that are under way at once. The kept turns do not depend on it.
+        Rows of 1,024 tokens that are under way at once. The kept turns do not depend on it.
     json
         Print the counts as one JSON object.
     quiet
         Show no progress.
     """
-    from openlamda.loading import SHIPPED, WINDOW, parts
+    from openlamda.loading import SHIPPED, parts
 
     engine, tokenizer, judges = parts(model or SHIPPED)
     if not judges.attributes:

@@ -15,7 +15,7 @@ def judge(file: Path, *, model: Path | None = None, json: bool = False) -> None:
     ----------
     file
         JSON Lines, a row {"context": [{"role", "text"}...], "response": "...", "snippets": ["..."]}. The newest turns
-        that fit the model, 256 tokens of a response and 160 of each of the first 8 snippets are read.
+        of 320 tokens, 256 tokens of a response and 160 of each of the first 8 snippets are read.
     model
         A model directory; default: the model that ships.
     json

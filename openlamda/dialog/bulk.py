@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeGuard
 
-from openlamda.dialog.judge import scores
+from openlamda.dialog.judge import WINDOW, scores
 from openlamda.dialog.lamda import Lamda
 from openlamda.dialog.research import shortened
+from openlamda.dialog.roles import pin
 from openlamda.errors import UserError
 from openlamda.text.dialog import dialog_from_json
 
@@ -15,7 +16,7 @@ MAX_SNIPPETS = 8
 
 def judge_rows(rows: Iterable[tuple[str, dict[str, Any]]], lamda: Lamda) -> Iterator[dict[str, Any]]:
     """The same rows with `scores`. A row comes with its "file:line": {"context": [turns], "response": text,
-    "snippets": [texts]?}. Contexts are cut to the model's window from their beginning, as in a chat.
+    "snippets": [texts]?}. Contexts are cut from their beginning to WINDOW tokens, as those of a corpus.
 
     Raises UserError that names file, line and field.
     """
@@ -31,7 +32,7 @@ def judge_rows(rows: Iterable[tuple[str, dict[str, Any]]], lamda: Lamda) -> Iter
         texts = [snippet.get("text") if isinstance(snippet, dict) else snippet for snippet in snippets]
         if not _are_strings(texts):
             raise UserError(f"{place}: field 'snippets': expected texts, or objects with 'text'")
-        context = lamda.fit(context)
+        context = pin(lamda.role, context, lambda d: len(lamda.grammar.context(d).tokens), WINDOW)
         reply = tuple(lamda.tokenizer.encode(response))[:MAX_TOKENS]
         texts = [shortened(text, lamda.tokenizer) for text in texts[:MAX_SNIPPETS]]
         yield row | {"scores": scores(lamda.model, lamda.grammar, lamda.judges, context, [reply], texts)[0]}

@@ -17,6 +17,8 @@ from openlamda.text.dialog import Dialog
 from openlamda.text.grammar import ATTRIBUTES, Grammar
 from openlamda.text.tokenizer import Symbol
 
+WINDOW = 320  # tokens of context that the turns of a corpus are judged with
+
 
 @dataclass(frozen=True, kw_only=True)
 class Judges:

@@ -144,7 +144,7 @@ class BulkRater(Protocol):
     def rate_all(
         self, trees: Sequence[TextTree], questions: Sequence[Tokens], yes: int, no: int, batch_rows: int
     ) -> Sequence[Sequence[float]]:
-        """As `LanguageModel.rate` after each branch of each tree, texts of at most 448 tokens. Equal bits for the same
+        """As `LanguageModel.rate` after each branch of each tree, texts of at most 640 tokens. Equal bits for the same
         trees, in whatever batches of rows.
         """
         ...

@@ -1,7 +1,7 @@
 """Trees of texts in rows of one length, each branch followed by all its questions.
 
 Takes ids, gives arrays; knows nothing of models. Axes: R rows, T tokens of a row, X places of texts in a row,
-Q questions, N runs: a trunk, a branch or a question.
+Q questions, N runs of tokens that follow one another: a trunk, a branch or a question.
 """
 
 from collections.abc import Sequence
@@ -12,20 +12,23 @@ import numpy as np
 
 from openlamda.engine.base import TextTree, Tokens
 
-TEXT_TOKENS = 448  # of the longest text; its questions find room beside it
-ROW_TOKENS = 512  # more where the questions are longer than 64 tokens
-ROW_TEXTS = 16  # at most in one row
+TEXT_TOKENS = 640  # of the longest text; its questions find room beside it
+ROW_TOKENS = 1024  # more where the questions are longer than 384 tokens
+ROW_TEXTS = 32  # at most in one row
 
 
 class Rows(NamedTuple):
-    """Packed trees. A row is made of runs: a trunk, a branch or a question; run 0 is padding."""
+    """Packed trees. A token sees what stands in its row from the first token of its own run to itself, and two spans
+    above it. Padding sees itself alone.
+    """
 
     tokens_RT: np.ndarray
     depth_RT: np.ndarray  # in its tree
-    run_RT: np.ndarray
-    branch_RT: np.ndarray  # the run that a question follows, else its own
-    trunk_RT: np.ndarray  # the run that a branch and its questions follow
-    fork_RT: np.ndarray  # how much of that run they see
+    own_RT: np.ndarray  # the place where its run begins
+    branch_RT: np.ndarray  # what a question sees of its branch, all of it: its first place, and the one after its last
+    branch_end_RT: np.ndarray
+    trunk_RT: np.ndarray  # what a branch and its questions see of their trunk, up to the fork: likewise
+    trunk_end_RT: np.ndarray
     end_RXQ: np.ndarray  # the places of the questions' last tokens
 
 
@@ -56,7 +59,8 @@ def pack(trees: Sequence[TextTree], questions: Sequence[Tokens]) -> tuple[np.nda
         total += len(tree.branches)
     rows = _first_fit(pieces, T)
     R = len(rows)
-    cells = [np.zeros(R * T, np.int32) for _ in range(6)]
+    cells = [np.zeros(R * T, np.int32) for _ in range(7)]
+    cells[2][:] = np.arange(R * T) % T
     end_RXQ = np.zeros((R, ROW_TEXTS, len(asked)), np.int32)
     places = np.zeros((total, 2), np.int64)
     if total:
@@ -122,20 +126,21 @@ def _runs(rows: list[list[Piece]], questions: Sequence[Tokens], T: int):
     branches: list[tuple[int, ...]] = []
     asked = [token for question in questions for token in question]
     for row, pieces in enumerate(rows):
-        at, place, numbers = row * T, count(), count(1)
+        at, place = 0, count()
         for piece in pieces:
-            trunk = next(numbers)
-            runs.append((at, piece.trunk, 0, trunk, trunk, 0, 0))
+            trunk = at
+            runs.append((row * T + at, piece.trunk, 0, at, 0, 0, 0, 0))
             tokens += piece.tree.trunk[: piece.trunk]
             at += piece.trunk
             for number, (fork, branch) in enumerate(piece.branches, piece.first):
-                own, depth = next(numbers), fork + len(branch)
-                runs.append((at, len(branch), fork, own, own, trunk, fork))
+                own, end, depth = at, at + len(branch), fork + len(branch)
+                above = trunk, trunk + fork
+                runs.append((row * T + at, len(branch), fork, own, 0, 0, *above))
                 tokens += branch
                 tokens += asked
-                at += len(branch)
-                branches.append((number, row, next(place), at - row * T))
+                at = end
+                branches.append((number, row, next(place), at))
                 for question in questions:
-                    runs.append((at, len(question), depth, next(numbers), own, trunk, fork))
+                    runs.append((row * T + at, len(question), depth, at, own, end, *above))
                     at += len(question)
     return tokens, runs, branches

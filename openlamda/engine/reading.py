@@ -272,8 +272,8 @@ def gaps_of_rows(top: Params, x_BXD: jax.Array, yes: jax.Array, no: jax.Array) -
 def seen_by(query_position: jax.Array, key_position: jax.Array, seen: jax.Array, config: ModelConfig) -> jax.Array:
     """The bucket [..., queries, keys] of each key's distance, and one more that stands for those that are not seen."""
     distance = jnp.clip(query_position[..., :, None] - key_position, 0, config.max_distance)
-    bucket = jnp.where(seen, jnp.asarray(distance_buckets(config))[distance], config.num_buckets)
-    return bucket.astype(np.min_scalar_type(config.num_buckets))  # half the time of an int32
+    small = np.min_scalar_type(config.num_buckets)  # half the time of an int32
+    return jnp.where(seen, jnp.asarray(distance_buckets(config), small)[distance], small.type(config.num_buckets))
 
 
 def bias_of(layer: Params, bucket: jax.Array) -> jax.Array:

@@ -75,7 +75,7 @@ def test_the_first_turns_are_from_all_files_and_each_dialog_is_whole(tmp_path):
     assert len(found) == sum(len(list(turns_of([path], Counter()))) for path in (long, short))
 
 
-def test_contexts_of_a_stretch_begin_alike_and_a_new_one_is_half_a_window():
+def test_contexts_of_a_stretch_begin_alike_and_a_new_one_is_a_quarter_of_a_window():
     rng = random.Random(5)
     turns = tuple(Turn(("user", "agent")[n % 2], chr(500 + n) * rng.choice((1, 5, 9, 20, 70))) for n in range(400))
     found = dict(contexts(turns, letters, 60))
@@ -89,11 +89,11 @@ def test_contexts_of_a_stretch_begin_alike_and_a_new_one_is_half_a_window():
             continue
         moved += 1
         kept = len(context.turns)
-        if letters(Dialog(turns[n - 1 : n])) > 30:
+        if letters(Dialog(turns[n - 1 : n])) > 15:
             assert kept == 1 and letters(context) == min(60, letters(Dialog(turns[n - 1 : n])))
         else:
-            assert context.turns == turns[n - kept : n] and letters(context) <= 30
-            assert kept == n or letters(Dialog(turns[n - kept - 1 : n])) > 30
+            assert context.turns == turns[n - kept : n] and letters(context) <= 15
+            assert kept == n or letters(Dialog(turns[n - kept - 1 : n])) > 15
     assert 20 < moved < 180
 
 

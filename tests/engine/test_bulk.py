@@ -5,12 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from openlamda.engine import bulk
+from openlamda.engine import bulk, tiles
 from openlamda.engine.base import TextTree
 from openlamda.engine.layered import layered
-from openlamda.engine.packing import ROW_TEXTS, ROW_TOKENS, TEXT_TOKENS, pack
+from openlamda.engine.packing import ROW_TEXTS, ROW_TOKENS, TEXT_TOKENS, Rows, pack
 from openlamda.model import params as weights
 from openlamda.model import transformer
+from openlamda.model.attention import HIDDEN
 from openlamda.model.config import ModelConfig
 
 TINY = ModelConfig(num_layers=2, d_model=16, num_heads=2, d_head=16, d_ff=64, vocab_size=50)
@@ -89,16 +90,28 @@ def test_every_text_is_packed_once():
     places, rows = pack(asked, QUESTIONS)
     assert len({tuple(place) for place in places.tolist()}) == len(texts(asked)) and places[:, 1].max() < ROW_TEXTS
     for text, (row, place) in zip(texts(asked), places, strict=True):
-        tokens, depth, run, branch, trunk, fork = (cells[row] for cells in rows[:6])
-        for question, end in zip(QUESTIONS, rows.end_RXQ[row, place], strict=True):
-            above = (run == trunk[end]) & (depth < fork[end]), run == branch[end], run == run[end]
-            assert tuple(np.concatenate([tokens[seen] for seen in above])) == text + question
-            np.testing.assert_array_equal(
-                np.concatenate([depth[seen] for seen in above]), np.arange(len(text + question))
-            )
+        tokens, depth, own, branch, branch_end, trunk, trunk_end = (cells[row] for cells in rows[:7])
+        for question, last in zip(QUESTIONS, rows.end_RXQ[row, place], strict=True):
+            spans = (trunk[last], trunk_end[last]), (branch[last], branch_end[last]), (own[last], last + 1)
+            above = np.concatenate([np.arange(int(start), int(end)) for start, end in spans])
+            assert tuple(tokens[above]) == text + question
+            np.testing.assert_array_equal(depth[above], np.arange(len(text + question)))
     texts_R = np.bincount(places[:, 0])
-    full = (rows.run_RT > 0).mean(axis=1)[:-1][texts_R[:-1] < ROW_TEXTS]
+    full = (rows.tokens_RT > 0).mean(axis=1)[:-1][texts_R[:-1] < ROW_TEXTS]
     assert full.mean() > 0.95  # every row but the last is full of tokens or of texts
+
+
+def test_tiles_and_blocks_attend_alike():
+    _, rows = pack(trees(40, 160, 60), QUESTIONS)
+    row = Rows(*(cells[0] for cells in rows))
+    query, key, value = jax.random.normal(jax.random.key(0), (3, 2, ROW_TOKENS, 16))
+    table = jnp.append(jax.random.normal(jax.random.key(1), (2, TINY.num_buckets)), jnp.full((2, 1), HIDDEN), axis=1)
+    bucket, bias = bulk.buckets_of(row, TINY), lambda bucket: table[:, bucket]
+    pairs = tiles.pairs_of(bulk.spans(row))
+    assert int(pairs.seen) < 0.7 * len(pairs.keys_P)  # most tokens do not see each other
+    found = tiles.attend_tiles(query, key, value, bias, bucket, pairs)
+    np.testing.assert_allclose(found, tiles.attend_blocks(query, key, value, bias, bucket), atol=1e-5)
+    np.testing.assert_allclose(found, tiles.attend_once(query, key, value, bias(bucket)), atol=1e-5)
 
 
 def test_a_tree_that_no_row_holds_is_read_in_pieces():
@@ -112,17 +125,17 @@ def test_a_tree_that_no_row_holds_is_read_in_pieces():
 
 
 def test_rows_have_room_for_long_questions():
-    questions = [tuple(range(2, 50)), tuple(range(10, 50))]
+    questions = [tuple(range(2, 50))] * 8 + [tuple(range(2, 6))]
     _, rows = pack([TextTree((), ((0, (7,) * TEXT_TOKENS),))], questions)
-    assert rows.tokens_RT.shape == (1, ROW_TOKENS + 64) and (rows.run_RT > 0).sum() == TEXT_TOKENS + 88
+    assert rows.tokens_RT.shape == (1, ROW_TOKENS + 64) and (rows.tokens_RT > 0).sum() == TEXT_TOKENS + 388
 
 
 def test_no_texts_and_impossible_ones():
     for none in ([], [TextTree((5,), ())]):
         assert bulk.rate_all(WEIGHTS, TINY, none, QUESTIONS, 2, 3, batch_rows=4).shape == (0, 3)
     for fork, own, wrong in (
-        (0, (), "a text of 0 tokens, expected 1 to 448"),
-        (1, (5,) * TEXT_TOKENS, "a text of 449 tokens, expected 1 to 448"),
+        (0, (), "a text of 0 tokens, expected 1 to 640"),
+        (1, (5,) * TEXT_TOKENS, "a text of 641 tokens, expected 1 to 640"),
         (2, (5,), "forks after 2 tokens, expected 0 to 1"),
         (-1, (5,), "forks after -1 tokens, expected 0 to 1"),
     ):
