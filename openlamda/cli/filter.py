@@ -46,7 +46,7 @@ def filter(
     turns
         Stop after so many turns.
     batch_rows
-        Rows of 1,024 tokens that are under way at once. The kept turns do not depend on it.
+        Rows of 1,024 tokens that are under way at once, at most cores + 1. The kept turns do not depend on it.
     json
         Print the counts as one JSON object.
     quiet
