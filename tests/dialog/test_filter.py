@@ -18,14 +18,18 @@ import pytest
 
 from openlamda.corpus.kept import KeptTurns
 from openlamda.corpus.readers import read_jsonl
+from openlamda.dialog.bulk import judge_rows
 from openlamda.dialog.chunks import trees_of, turns_of
 from openlamda.dialog.filter import Counts, files_of, model_hash, run
-from openlamda.dialog.judge import probability
+from openlamda.dialog.judge import WINDOW, probability
+from openlamda.dialog.lamda import Lamda
 from openlamda.dialog.stretches import contexts
-from openlamda.engine.base import TextTree
+from openlamda.engine.base import TextTree, Tokens
+from openlamda.engine.scripted import ScriptedModel
 from openlamda.errors import UserError
 from openlamda.text.dialog import Dialog, Turn, dialog_from_json
 from openlamda.text.grammar import Grammar
+from openlamda.tools.toolset import Toolset
 
 SCRIPT = Path(__file__).with_name("filter_job.py")
 JUDGES, Rater, job = (runpy.run_path(str(SCRIPT))[name] for name in ("JUDGES", "Rater", "job"))
@@ -95,6 +99,28 @@ def test_contexts_of_a_stretch_begin_alike_and_a_new_one_is_a_quarter_of_a_windo
             assert context.turns == turns[n - kept : n] and letters(context) <= 15
             assert kept == n or letters(Dialog(turns[n - kept - 1 : n])) > 15
     assert 20 < moved < 180
+
+
+def test_rows_are_judged_with_as_much_context_as_a_corpus(tokenizer):
+    """More than a chat's window, up to `WINDOW`; of a longer one the newest turns."""
+    read: list[Tokens] = []
+
+    def rate(prefix: Tokens, continuation: Tokens) -> list[float]:
+        read.append(prefix)
+        return [-1.0] * len(continuation)
+
+    lamda = Lamda(ScriptedModel(lambda prefix, n: [()], rate), tokenizer, Toolset([]), judges=JUDGES, window=40)
+    turns = tuple(Turn(("user", "agent")[n % 2], f"{SAID[n % 4]} {n}") for n in range(101))
+
+    def size(dialog: Dialog) -> int:
+        return len(lamda.grammar.context(dialog).tokens)
+
+    most = max(n for n in range(1, 101) if size(Dialog(turns[-n:])) <= WINDOW)
+    for count in (most, 101):
+        context = [{"role": turn.author, "text": turn.text} for turn in turns[-count:]]
+        list(judge_rows([("here:1", {"context": context, "response": "blue tea"})], lamda))
+        shown = lamda.grammar.judge(Dialog(turns[-most:])).tokens
+        assert len(shown) > 4 * lamda.window and {prefix[: len(shown)] for prefix in read} == {shown}
 
 
 def letters(dialog: Dialog) -> int:
