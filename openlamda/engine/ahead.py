@@ -1,67 +1,103 @@
-"""What usually follows a draw, compiled while that is: questions after each candidate, a greedy query, a question after
-a text. So a first start on a machine waits for fewer functions.
+"""What a first draw needs and what usually follows it, compiled beside each other while its prefix is read: else a
+first start would wait for one function after the other.
 
-Knows shapes alone. Axes: S prefix, C candidates, T tokens kept of them, N nodes, D model.
+The same calls as the engine makes, in which shapes stand for arrays (compiled.py). Axes: S prefix, P candidates, N
+nodes, D model.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
+from openlamda.engine import drawing
 from openlamda.engine.base import Sampling
-from openlamda.engine.guess_lane import READ, Greedy
-from openlamda.engine.guessing import layer_of_guesses, likeliest_after
-from openlamda.engine.layered import Layered
-from openlamda.engine.reading import Cache, gaps_of_rows, layer_after_each, layer_of_tree
+from openlamda.engine.drawing import Group, Lane
+from openlamda.engine.guess_lane import READ
+from openlamda.engine.guessing import verify
+from openlamda.engine.lanes import SAID, Draw, Lanes, group_of
+from openlamda.engine.prefixes import BLOCK
+from openlamda.engine.reading import (
+    Cache,
+    gaps_after_each,
+    gaps_of_rows,
+    grown,
+    join_blocks,
+    logprobs_of,
+    read,
+    through,
+)
 from openlamda.engine.sampling import Rules
-from openlamda.model.config import ModelConfig
 
 THREAD = "openlamda-ahead"  # its name
+Work = Callable[[], object]
 
 
-def after_draw(
-    weights: Layered, config: ModelConfig, cache: Cache, sampling: Sampling, C: int, T: int, questions: int, nodes: int
-) -> list[Callable[[], None]]:
-    """The making of each function that follows a draw of C candidates after a prefix, in the order of need: so many
-    `questions` after each of them, which said less than T tokens, and a tree of so many `nodes`.
+def array(*shape: int, dtype: DTypeLike = jnp.int32) -> Any:
+    """What stands for an array."""
+    return jax.ShapeDtypeStruct(shape, dtype)
+
+
+def request(lanes: Lanes, S: int, P: int, sampling: Sampling) -> Draw:
+    """A request for P candidates after a prefix that is padded to S, as it will be."""
+    one = array(lanes.config.num_heads, S, lanes.config.d_head, dtype=lanes.dtype)
+    return Draw(Cache(((one, one),) * lanes.config.num_layers, array()), (0,), P, 0, sampling, 0)
+
+
+def content(lanes: Lanes, draw: Draw) -> tuple[Group, Lane]:
+    """What a lane will hold that draws it."""
+    (P, _, T), G, config = draw.shape, lanes.groups, lanes.config
+    group = group_of(draw.cache, draw.prefix, draw.sampling, draw.seed, draw.first, P, T, config.vocab_size)
+    empty = partial(drawing.empty, config=config, G=G, P=P, T=T, dtype=lanes.dtype)
+    return jax.eval_shape(partial(drawing.repeat, G=G), group), jax.eval_shape(empty)
+
+
+def to_draw(lanes: Lanes, draw: Draw) -> None:
+    """Make what draws its tokens, which takes longest of all."""
+    blocking = bool(draw.sampling.block_ngram or draw.sampling.context_block_ngram)
+    drawing.advance(lanes.weights, *content(lanes, draw), np.int32(0), config=lanes.config, blocking=blocking)
+
+
+def after_draw(lanes: Lanes, draw: Draw, questions: int, nodes: int, tokens: int) -> list[Work]:
+    """The making of each thing that follows a draw, in the order of need: `questions` after each candidate, which said
+    less than SAID tokens; the logprobs of single tokens; a greedy query; questions after a text, a tree of so many
+    `nodes`; so many more `tokens` of a prefix; one whose beginning is known.
     """
-    dtype = cache.layers[0][0].dtype
+    weights, config, cache, number, N = lanes.weights, lanes.config, draw.cache, array(), nodes
+    top, (P, S, _) = weights.top, draw.shape
+    block = array(config.num_layers, 2, config.num_heads, BLOCK, config.d_head, dtype=lanes.dtype)
 
-    def array(*shape: int, dtype: DTypeLike = "int32") -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct(shape, dtype)
+    def rate() -> None:
+        own = drawing.leave(content(lanes, draw)[1], number, size=SAID[0])
+        tree = array(P, questions), array(questions), array(questions, questions, dtype=bool)
+        gaps_after_each(weights, cache, own, array(P), *tree, number, number, config=config)
 
-    def rows(count: int) -> jax.ShapeDtypeStruct:
-        return array(1, count, config.d_model, dtype=dtype)
+    def query() -> None:
+        rules = Rules.of([draw.sampling], config.vocab_size)
+        _, _, read_now = verify(weights, cache, number, array(READ), rules, config=config)
+        grown(top, cache, *read_now, number, size=S)
 
-    def kept(*places: int) -> tuple[jax.ShapeDtypeStruct, jax.ShapeDtypeStruct]:
-        one = array(config.num_heads, *places, config.d_head, dtype=dtype)
-        return one, one
+    def ask() -> None:
+        x_BND, _, _ = through(weights, cache, array(N), array(N), array(N, N, dtype=bool), config)
+        gaps_of_rows(top, x_BND, number, number)
 
-    def seen(*shapes: tuple[int, ...]) -> tuple[jax.ShapeDtypeStruct, ...]:
-        return tuple(array(*shape, dtype=np.min_scalar_type(config.num_buckets)) for shape in shapes)
-
-    top, layer, prefix, number = weights.top, weights.kept[0], cache.layers[0], array()
-    guessed, rules = Greedy(cache, (), sampling).shape[2], Rules.of([sampling], config.vocab_size)
-    X, N, S = C * questions, nodes, cache.size
-    each = array(X), *seen((T + questions, S), (C, questions, T), (1, questions, questions))
-    guesses, tree = seen((READ, S), (READ, guessed)), seen((N, S), (N, N))
-    given = kept(guessed), guesses, number
     return [
-        partial(layer_after_each.prepare, layer, rows(X), prefix, kept(C, T), each, config=config),
-        partial(gaps_of_rows.prepare, top, rows(X), number, number),
-        partial(layer_of_guesses.prepare, layer, rows(READ), prefix, *given, config=config),
-        partial(likeliest_after.prepare, top, rows(READ), number, rules),
-        partial(layer_of_tree.prepare, layer, rows(N), prefix, tree, config=config),
-        partial(gaps_of_rows.prepare, top, rows(N), number, number),
+        rate,
+        lambda: logprobs_of(top, array(1, config.d_model, dtype=lanes.dtype), array(N), array(N)),
+        query,
+        ask,
+        lambda: read(weights, cache, array(tokens), number, size=S, config=config),
+        lambda: join_blocks([block] * (S // BLOCK), number),
     ]
 
 
-def beside(works: list[Callable[[], None]]) -> None:
+def beside(works: Sequence[Work]) -> None:
     """Do one after another in a thread of its own, as long as the process goes on."""
 
     def run() -> None:

@@ -25,7 +25,7 @@ import jax
 from jax.core import Tracer
 from jax.experimental import serialize_executable
 
-Code = Callable[..., Any]
+Code = jax.stages.Compiled
 SOURCES = ("engine", "model")  # folders of the package that decide what is computed
 AT_START = 24  # functions that are loaded before they are called: those that were the first to be compiled
 ON_CPU = {"xla_backend_optimization_level": 1}  # with 3 a start compiles a fifth longer, for no speed
@@ -97,18 +97,20 @@ class Compiled:
         _functions[self._name] = self
 
     def __call__(self, *args: Any, **static: Any) -> Any:
-        """As the function itself."""
-        folder = _folder
-        if jax.default_backend() != "cpu" or any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(args)):
+        """As the function itself; where shapes stand for arrays, as `prepare`."""
+        folder, leaves = _folder, jax.tree.leaves(args)
+        if jax.default_backend() != "cpu" or any(isinstance(leaf, Tracer) for leaf in leaves):
             return self._jit(*args, **static)
+        if any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in leaves):
+            return self.prepare(*args, **static)
         if folder is None or jax_keeps_in():
             return self._on_cpu(*args, **static)
         return self._made(folder, args, static)(*args)
 
-    def prepare(self, *args: Any, **static: Any) -> None:
-        """Make its code for arrays of such shapes, or load it, and compute nothing; where code is kept."""
-        if (folder := _folder) and not jax_keeps_in():
-            self._made(folder, args, static)
+    def prepare(self, *args: Any, **static: Any) -> Any:
+        """The shapes of what it gives; its code is made or loaded and nothing is computed. Only where code is kept."""
+        assert _folder
+        return self._made(_folder, args, static).out_info
 
     def _made(self, folder: Path, args: Sequence[Any], static: dict[str, Any]) -> Code:
         leaves, tree = jax.tree.flatten(args)
@@ -151,6 +153,11 @@ class Compiled:
 def compiled(*, static: Sequence[str] = (), donate: Sequence[str] = ()) -> Callable[[Callable[..., Any]], Compiled]:
     """A decorator that makes a function a `Compiled` one."""
     return lambda function: Compiled(function, static, donate)
+
+
+def keeps() -> bool:
+    """Whether code is kept here."""
+    return _folder is not None and not jax_keeps_in()
 
 
 def jax_keeps_in() -> str | None:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh
 from jax.typing import ArrayLike
 
@@ -27,7 +28,7 @@ from openlamda.model.products import row_sum, times_each
 from openlamda.model.sharding import decode_sharding
 
 STEPS = 8  # at most, of one call
-WRITTEN = (16, 32)  # places of T that a step reads, while no more are written; then all
+OWN = 16  # places of T that are read at once on a CPU, which reads no more than are written
 
 
 class Group(NamedTuple):
@@ -75,18 +76,28 @@ def empty(*, config: ModelConfig, G: int, P: int, T: int, dtype: str, mesh: Mesh
     )
 
 
-empty_lane = compiled(static=("config", "G", "P", "T", "dtype", "mesh"))(empty)
+def empty_lane(*, config: ModelConfig, G: int, P: int, T: int, dtype: str, mesh: Mesh | None = None) -> Lane:
+    """As `empty`, outside of a computation: there is nothing to compile."""
+
+    def zeros(shape: jax.ShapeDtypeStruct, *axes: str | None) -> jax.Array:
+        return jax.device_put(np.zeros(shape.shape, shape.dtype), mesh and decode_sharding(mesh, axes))
+
+    shapes = jax.eval_shape(partial(empty, config=config, G=G, P=P, T=T, dtype=dtype))
+    own = jax.tree.map(lambda shape: zeros(shape, None, "heads"), shapes.own)
+    return jax.tree.map(zeros, shapes._replace(own=()))._replace(own=own)
 
 
 @compiled(static=("G",))
 def repeat(group: Group, *, G: int) -> Group:
-    """G times the same group, as the first content of a lane."""
+    """G times the same group."""
     return jax.tree.map(lambda one: jnp.repeat(one[None], G, axis=0), jax.tree.map(jnp.asarray, group))
 
 
 @compiled(donate=("groups", "lane"))
-def join(groups: Group, lane: Lane, place: jax.Array, group: Group, last: jax.Array, wanted: jax.Array):
-    """The groups and the lane with a new group at `place`, whose first `wanted` candidates are drawn after `last`."""
+def join(groups: Group | None, lane: Lane, place: jax.Array, group: Group, last: jax.Array, wanted: jax.Array):
+    """The groups and the lane with a new group at `place`, whose first `wanted` candidates are drawn after `last`;
+    None: it is the only one.
+    """
     G, P = lane.last_GP.shape
 
     def put(all_G: jax.Array, one: ArrayLike) -> jax.Array:
@@ -94,7 +105,7 @@ def join(groups: Group, lane: Lane, place: jax.Array, group: Group, last: jax.Ar
         return one[None] if G == 1 else all_G.at[place].set(one)  # the first has less to compile
 
     step = jnp.zeros_like(lane.step) if G == 1 else lane.step
-    groups = jax.tree.map(put, groups, group)
+    groups = repeat(group, G=G) if groups is None else jax.tree.map(put, groups, group)
     lane = lane._replace(
         step=step,
         start_G=put(lane.start_G, step),
@@ -197,8 +208,7 @@ def read(weights: Layered, groups: Group, lane: Lane, config: ModelConfig) -> tu
     age_T = (lane.step - jnp.arange(T)) % T
     bucket_T, seen_GT = bucket_of[jnp.minimum(age_T, far)], age_T <= count_G[:, None]
 
-    sizes = [size for size in WRITTEN if size < T] + [T]
-    which = jnp.searchsorted(jnp.array(sizes), jnp.minimum(lane.step + 1, T))
+    blocks = (jnp.minimum(lane.step, T - 1) + OWN) // OWN
 
     @jax.jit  # traced once for all layers
     def block(x_GPD: jax.Array, layer: Params, prefix: KeysValues, own: KeysValues) -> tuple[jax.Array, KeysValues]:
@@ -212,21 +222,15 @@ def read(weights: Layered, groups: Group, lane: Lane, config: ModelConfig) -> tu
         bias_GHT = jnp.where(seen_GT[:, None], table_HR[:, bucket_T], HIDDEN)
         to_prefix = times_each(query, prefix[0]) + bias_GHS[:, :, None]
 
-        def attend(written: int) -> jax.Array:
-            """To the prefix and the first places of those kept, of which the others hold nothing yet."""
-            keys, values = keys_XPTK[..., :written, :], values_XPTK[..., :written, :]
-            query_XPK = query.reshape(*keys.shape[:-2], -1)
-            to_own = jnp.einsum("...pk,...ptk->...pt", query_XPK, keys, preferred_element_type=jnp.float32)
-            to_own = to_own.reshape(*query.shape[:3], written) + bias_GHT[:, :, None, :written]
-            most_GHP1 = jnp.maximum(to_prefix.max(-1, keepdims=True), to_own.max(-1, keepdims=True))
-            of_prefix, of_own = jnp.exp(to_prefix - most_GHP1), jnp.exp(to_own - most_GHP1)
-            total_GHP1 = (row_sum(of_prefix) + row_sum(of_own))[..., None]
-            mixed = jnp.einsum("ghps,ghsk->ghpk", of_prefix.astype(value.dtype), prefix[1])
-            of_own_XPT = of_own.astype(value.dtype).reshape(*values.shape[:-2], written)
-            mixed += jnp.einsum("...pt,...ptk->...pk", of_own_XPT, values).reshape(mixed.shape)
-            return (mixed / total_GHP1).astype(value.dtype)
-
-        mixed = jax.lax.switch(which, [partial(attend, written) for written in sizes])
+        to_own = to_each(query.reshape(*keys_XPTK.shape[:-2], -1), keys_XPTK, blocks)
+        to_own = to_own.reshape(*query.shape[:3], T) + bias_GHT[:, :, None]
+        most_GHP1 = jnp.maximum(to_prefix.max(-1, keepdims=True), to_own.max(-1, keepdims=True))
+        of_prefix, of_own = jnp.exp(to_prefix - most_GHP1), jnp.exp(to_own - most_GHP1)
+        total_GHP1 = (row_sum(of_prefix) + row_sum(of_own))[..., None]
+        mixed = jnp.einsum("ghps,ghsk->ghpk", of_prefix.astype(value.dtype), prefix[1])
+        of_own_XPT = of_own.astype(value.dtype).reshape(values_XPTK.shape[:-1])
+        mixed += of_each(of_own_XPT, values_XPTK, blocks).reshape(mixed.shape)
+        mixed = (mixed / total_GHP1).astype(value.dtype)
         x_GPD = transformer.close_block(x_GPD, mixed, layer, config)
         return x_GPD, (keys_XPTK, values_XPTK)
 
@@ -237,6 +241,32 @@ def read(weights: Layered, groups: Group, lane: Lane, config: ModelConfig) -> tu
         written.append(own)
     hidden_RD = transformer.rms_norm(x_GPD, weights.top["norm_final"]).reshape(G * P, -1)
     return whole(transformer.logits(weights.top, hidden_RD), weights, None, "vocab"), tuple(written)
+
+
+def to_each(query_XPK: jax.Array, keys_XPTK: jax.Array, blocks: jax.Array) -> jax.Array:
+    """Each candidate's query times its own keys [X, P, T] float32; on a CPU those of the first `blocks` of OWN."""
+    times = partial(jnp.einsum, "...pk,...ptk->...pt", preferred_element_type=jnp.float32)
+    if jax.default_backend() != "cpu":
+        return times(query_XPK, keys_XPTK)
+
+    def put(n: jax.Array, logits_XPT: jax.Array) -> jax.Array:
+        keys = jax.lax.dynamic_slice_in_dim(keys_XPTK, n * OWN, OWN, axis=-2)
+        return jax.lax.dynamic_update_slice_in_dim(logits_XPT, times(query_XPK, keys), n * OWN, axis=-1)
+
+    return jax.lax.fori_loop(0, blocks, put, jnp.zeros(keys_XPTK.shape[:-1], jnp.float32))
+
+
+def of_each(weights_XPT: jax.Array, values_XPTK: jax.Array, blocks: jax.Array) -> jax.Array:
+    """The sum of each candidate's own values [X, P, K] by their weights, of which those after `blocks` are 0."""
+    times = partial(jnp.einsum, "...pt,...ptk->...pk")
+    if jax.default_backend() != "cpu":
+        return times(weights_XPT, values_XPTK)
+
+    def add(n: jax.Array, mixed_XPK: jax.Array) -> jax.Array:
+        weights = jax.lax.dynamic_slice_in_dim(weights_XPT, n * OWN, OWN, axis=-1)
+        return mixed_XPK + times(weights, jax.lax.dynamic_slice_in_dim(values_XPTK, n * OWN, OWN, axis=-2))
+
+    return jax.lax.fori_loop(0, blocks, add, jnp.zeros_like(values_XPTK[..., 0, :]))
 
 
 def repeated(groups: Group, lane: Lane, vocab_size: int) -> jax.Array:

@@ -3,14 +3,13 @@
 import weakref
 from dataclasses import dataclass
 
-import jax.numpy as jnp
 import numpy as np
 
 from openlamda.engine import guessing
 from openlamda.engine.base import Candidate, Sampling, Tokens
-from openlamda.engine.lanes import STEPS_KEPT, Lanes
+from openlamda.engine.lanes import Lanes
 from openlamda.engine.padding import padded_size
-from openlamda.engine.reading import Cache
+from openlamda.engine.reading import SIZES, Cache, grown
 from openlamda.engine.sampling import Rules
 from openlamda.engine.scheduler import Work
 
@@ -25,26 +24,22 @@ class Greedy:
     prefix: Tokens
     sampling: Sampling
 
-    @property
-    def shape(self) -> tuple[str, int, int]:
-        """S and T of the lane that it needs."""
-        return "greedy", self.cache.size, padded_size(self.sampling.max_tokens + READ, STEPS_KEPT)
+    shape = ("greedy",)
 
     def lane(self, lanes: Lanes) -> "GuessLane":
         """A lane for it and its like."""
-        return GuessLane(lanes, self.shape)
+        return GuessLane(lanes)
 
 
 class GuessLane:
-    """A continuation of a prefix of S tokens, T tokens kept."""
+    """A continuation of a prefix; what was said is read as more of that."""
 
-    def __init__(self, lanes: Lanes, shape: tuple[str, int, int]):
-        self.shape: tuple[int | str, ...] = shape
+    shape: tuple[int | str, ...] = Greedy.shape
+
+    def __init__(self, lanes: Lanes):
         self._all = weakref.proxy(lanes)
-        size = lanes.config.num_heads, shape[2], lanes.config.d_head
-        layers = range(lanes.config.num_layers)
-        self._own = tuple((jnp.zeros(size, lanes.dtype), jnp.zeros(size, lanes.dtype)) for _ in layers)  # [H, T, K]
         self._work: Work | None = None
+        self._cache: Cache | None = None
         self._said: list[int] = []
         self._logprob = 0.0
 
@@ -54,28 +49,23 @@ class GuessLane:
 
     def join(self, work: Work) -> None:
         """Begin a work with the next step."""
-        self._work, self._said, self._logprob = work, [], 0.0
+        self._work, self._cache, self._said, self._logprob = work, work.request.cache, [], 0.0
         self._rules = Rules.of([work.request.sampling], self._all.config.vocab_size)
 
     def step(self) -> list[tuple[Work, Candidate]]:
         """Read the last token and guesses; the work and its candidate where it has ended."""
-        assert self._work is not None
-        work, asked, count = self._work, self._work.request, len(self._said)
+        assert self._work is not None and self._cache is not None
+        work, asked, weights = self._work, self._work.request, self._all.weights
         text = (*asked.prefix, *self._said)
         guesses = guessing.guess(text, READ - 1)
         tokens_N = np.zeros(READ, np.int32)
         tokens_N[: 1 + len(guesses)] = text[-1], *guesses
+        count = np.int32(len(self._said))
         with self._all.turns:
-            token_N, logprob_N, self._own = guessing.verify(
-                self._all.weights,
-                asked.cache,
-                self._own,
-                np.int32(count),
-                tokens_N,
-                self._rules,
-                config=self._all.config,
+            token_N, logprob_N, read = guessing.verify(
+                weights, self._cache, count, tokens_N, self._rules, config=self._all.config
             )
-            likeliest = zip(np.asarray(token_N).tolist(), np.asarray(logprob_N).tolist(), strict=True)
+            likeliest = list(zip(np.asarray(token_N).tolist(), np.asarray(logprob_N).tolist(), strict=True))
         for guessed, (token, logprob) in zip((*guesses, None), likeliest, strict=False):
             self._logprob += logprob
             stopped = token in asked.sampling.stop
@@ -87,8 +77,12 @@ class GuessLane:
                 return [(work, candidate)]
             if token != guessed:
                 break
+        size = padded_size(len(asked.prefix) - 1 + len(self._said), SIZES)
+        with self._all.turns:
+            right = np.int32(len(self._said) - count)  # all but the last one, and the token before them
+            self._cache, _, _ = grown(weights.top, self._cache, *read, right, size=size)
         return []
 
     def drop(self, work: Work) -> None:
         """Forget a work."""
-        self._work = None
+        self._work = self._cache = None

@@ -145,16 +145,19 @@ class Lane:
         place = self._works.index(None)
         vocab_size = self._all.config.vocab_size
         group = group_of(draw.cache, draw.prefix, draw.sampling, draw.seed, draw.first, self._P, self._T, vocab_size)
-        if not self._stages:
-            G = len(self._works)
-            mesh = self._all.weights.mesh
+        if self._stages:
+            (stage,) = self._stages
+            groups, lane = stage.groups, stage.lane
+        else:
+            groups = None
+            G, mesh = len(self._works), self._all.weights.mesh
             lane = drawing.empty_lane(
                 config=self._all.config, G=G, P=self._P, T=self._T, dtype=self._all.dtype, mesh=mesh
             )
-            self._stages = [_Stage(drawing.repeat(group, G=G), lane)]
-        (stage,) = self._stages
+        others = groups if len(self._works) > 1 else None
         last, wanted = np.int32(draw.prefix[-1]), np.int32(draw.n)
-        stage.groups, stage.lane = drawing.join(stage.groups, stage.lane, np.int32(place), group, last, wanted)
+        groups, lane = drawing.join(others, lane, np.int32(place), group, last, wanted)
+        self._stages = [_Stage(groups, lane)]
         self._works[place] = work
 
     def step(self) -> list[tuple[Work, Drawn]]:

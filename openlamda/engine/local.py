@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,11 +19,12 @@ from jax.sharding import Mesh
 from openlamda.engine import ahead, bulk, compiled, guessing
 from openlamda.engine.base import Candidate, Limits, Sampling, TextTree, Tokens
 from openlamda.engine.guess_lane import Greedy
-from openlamda.engine.lanes import CANDIDATES, KEPT, SAID, Draw, Drawn, Lanes
+from openlamda.engine.lanes import CANDIDATES, KEPT, Draw, Drawn, Lanes
 from openlamda.engine.layered import Layered, layered
 from openlamda.engine.padding import padded_size
 from openlamda.engine.prefixes import BLOCK, Prefixes
 from openlamda.engine.reading import (
+    SIZES,
     Cache,
     KeysValues,
     extend,
@@ -43,7 +45,6 @@ from openlamda.model.params import Params
 from openlamda.model.quantized import activation_dtype
 from openlamda.model.weights import multiplies_bfloat16
 
-SIZES = (128, 256, 512, 1024, 2048, 4096, 8192, 16384)  # of prefixes
 READ = (16, 32, 64, 128, 256)  # tokens of a prefix read at once
 TREES = (16, 64, 96, 128, 192, 256, 512, 1024)  # tokens of all continuations together
 LITTLE = 32  # tokens of a prefix are read along with a tree
@@ -164,29 +165,29 @@ class LocalModel:
         if sampling.beams and n > sampling.beams:
             raise ValueError(f"n: {n}, expected at most as many as beams, {sampling.beams}")
         self._scheduler.check(limits)
-        cache = self._read(prefix[:-1])
         if sampling.beams:
-            (found,) = self._scheduler.run([Search(cache, prefix, n, sampling)], limits)
+            (found,) = self._scheduler.run([Search(self._read(prefix[:-1]), prefix, n, sampling)], limits)
             return found
         if n == 1 and self._guesses and guessing.fits(sampling):
-            return self._scheduler.run([Greedy(cache, prefix, sampling)], limits)
+            return self._scheduler.run([Greedy(self._read(prefix[:-1]), prefix, sampling)], limits)
         # a lane draws few candidates quicker than many, but many lanes have to be free
         size = -(-n // self._at_once) if self._scheduler.idle else n
         size = min(max(size, CANDIDATES[0]), CANDIDATES[-1])
-        self._look_ahead(cache, sampling, padded_size(size, CANDIDATES))
+        self._look_ahead(padded_size(len(prefix) - 1, SIZES), size, sampling)
+        cache = self._read(prefix[:-1])
         draws = [Draw(cache, prefix, min(size, n - start), start, sampling, seed) for start in range(0, n, size)]
         parts: list[Drawn] = self._scheduler.run(draws, limits)
         with self._lock:
             self._drawn.keep(prefix, [Read.of(part) for part in parts], sum(_bytes(part.own) for part in parts))
         return [candidate for part in parts for candidate in part.candidates]
 
-    def _look_ahead(self, cache: Cache, sampling: Sampling, candidates: int) -> None:
-        """Have the code made for what usually follows a first draw of a shape."""
-        shape = cache.size, sampling.max_tokens, candidates
-        if shape not in self._looked_ahead:
-            self._looked_ahead.add(shape)
-            lengths = candidates, SAID[0], NODES[0], TREES[0]
-            ahead.beside(ahead.after_draw(self._weights, self.config, cache, sampling, *lengths))
+    def _look_ahead(self, S: int, P: int, sampling: Sampling) -> None:
+        """Have the code made for a first draw of a shape, and for what usually follows it."""
+        draw = ahead.request(self._lanes, S, P, sampling)
+        if compiled.keeps() and draw.shape not in self._looked_ahead:
+            self._looked_ahead.add(draw.shape)
+            ahead.beside([partial(ahead.to_draw, self._lanes, draw)])
+            ahead.beside(ahead.after_draw(self._lanes, draw, NODES[0], TREES[0], READ[1]))
 
     def score(self, prefix: Tokens, continuations: Sequence[Tokens]) -> list[list[float]]:
         """Logprobs of each continuation's tokens, all read in one forward as a tree whose root ends the prefix; where
@@ -294,7 +295,7 @@ class LocalModel:
         with self._turns:
             asked = tokens_CN, depth_N, visible_NN, np.int32(yes), np.int32(no)
             gaps = gaps_after_each(self._weights, cache, part.own, part.length_C, *asked, config=self.config)
-            gaps_CN = np.asarray(gaps)
+            gaps_CN = np.asarray(gaps).reshape(tokens_CN.shape)
         return {reply: gaps_CN[place, ends].tolist() for reply, place in part.place.items()}
 
     def rate_all(

@@ -25,6 +25,7 @@ from openlamda.model.products import times_each
 
 Array = jax.Array | np.ndarray
 KeysValues = tuple[jax.Array, jax.Array]
+SIZES = (128, 256, 512, 1024, 2048, 4096, 8192, 16384)  # of prefixes
 Buckets = tuple[jax.Array, jax.Array]  # of distances, as `seen_by` gives them: to a prefix, and to what follows it
 
 
@@ -46,9 +47,7 @@ def read(
     """The cache, padded to `size`, of a known one and the first `count` of some more tokens; the hidden state [D] after
     the last of these; and the whole blocks [L, 2, H, BLOCK, K] of them.
     """
-    N = len(tokens_N)
-    x_BND, layers, _ = _through(weights, before, tokens_N, np.arange(N), np.tri(N, dtype=bool), config)
-    return grown(weights.top, before, x_BND, layers, count, size=size)
+    return grown(weights.top, before, *through_chain(weights, before, tokens_N, config), count, size=size)
 
 
 @compiled(static=("size",))
@@ -90,7 +89,7 @@ def extend(
     Node i stands at position length + depth_N[i] and sees the prefix and the nodes where visible_NN[i] is true:
     itself and its ancestors. A chain is a tree, so this reads prefixes, too.
     """
-    x_BND, layers, _ = _through(weights, cache, tokens_N, depth_N, visible_NN, config)
+    x_BND, layers, _ = through(weights, cache, tokens_N, depth_N, visible_NN, config)
     return normed(weights.top, x_BND), layers
 
 
@@ -108,11 +107,11 @@ def gaps_after(
 ) -> np.ndarray:
     """The gap [M] after some nodes of a tree that `extend` would read."""
     if 2 * len(node_M) > len(tokens_N):  # to spare so few nodes a last layer is not worth a function of its own
-        x_BND, _, _ = _through(weights, cache, tokens_N, depth_N, visible_NN, config)
+        x_BND, _, _ = through(weights, cache, tokens_N, depth_N, visible_NN, config)
         return np.asarray(gaps_of_rows(weights.top, x_BND, yes, no))[node_M]
     *kept, last = weights.kept
     below = weights._replace(kept=tuple(kept))
-    x_BND, _, seen = _through(below, cache, tokens_N, depth_N, visible_NN, config)
+    x_BND, _, seen = through(below, cache, tokens_N, depth_N, visible_NN, config)
     return np.asarray(last_of_tree(weights.top, last, x_BND, cache.layers[-1], seen, node_M, yes, no, config=config))
 
 
@@ -129,7 +128,7 @@ def gaps_after_each(
     *,
     config: ModelConfig,
 ) -> jax.Array:
-    """Read a tree of tokens after each of C continuations of the prefix: the gap [C, N] after each node.
+    """Read a tree of tokens after each of C continuations of the prefix: the gap [C x N] after each node.
 
     `own`: keys and values [H, C, T, K] of the continuations for each layer, of which the first length_C[c] positions
     count. The trees are alike but for their tokens.
@@ -140,10 +139,19 @@ def gaps_after_each(
     )
     for layer, prefix, said in zip(weights.kept, cache.layers, own, strict=True):
         x_BXD = layer_after_each(layer, x_BXD, prefix, said, seen, config=config)
-    return gaps_of_rows(weights.top, x_BXD, yes, no).reshape(tokens_CN.shape)
+    return gaps_of_rows(weights.top, x_BXD, yes, no)
 
 
-def _through(
+def through_chain(
+    weights: Layered, cache: Cache, tokens_N: Array, config: ModelConfig
+) -> tuple[jax.Array, list[KeysValues]]:
+    """As `through`, of tokens that follow one another."""
+    (N,) = tokens_N.shape
+    x_BND, layers, _ = through(weights, cache, tokens_N, np.arange(N, dtype=np.int32), np.tri(N, dtype=bool), config)
+    return x_BND, layers
+
+
+def through(
     weights: Layered, cache: Cache, tokens_N: Array, depth_N: Array, visible_NN: Array, config: ModelConfig
 ) -> tuple[jax.Array, list[KeysValues], Buckets]:
     """A tree's nodes [B, N, D] after the last layer, its keys and values, and what all layers see by.

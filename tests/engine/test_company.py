@@ -13,7 +13,6 @@ import pytest
 
 from openlamda.engine import lanes
 from openlamda.engine.base import Cancelled, Limits, Sampling, rate_by_score
-from openlamda.engine.guess_lane import GuessLane
 from openlamda.engine.local import LocalModel
 from openlamda.loading import SHIPPED
 from openlamda.model import params as weights
@@ -242,7 +241,6 @@ def test_memory_is_bounded():
         assert most // 9 < bytes_of(kept) <= most // 3
     assert len(model._lanes._idle) <= lanes.KEPT
     of_lanes = bytes_of([(stage.groups, stage.lane) for stage in idle_stages(model)])
-    of_lanes += bytes_of([lane._own for lane in model._lanes._idle if isinstance(lane, GuessLane)])
     gc.collect()
     held = bytes_of([caches, drawn, model._weights]) + of_lanes + len(model._prefixes) * 16 * 512
     assert bytes_of(jax.live_arrays()) - before < held + 2**15  # and nothing else is held

@@ -32,9 +32,9 @@ def forwards(monkeypatch):
     counts: list[int] = []
     verify = guessing.verify
 
-    def counted(weights, cache, own, count, *rest, **options):
+    def counted(weights, cache, count, *rest, **options):
         counts.append(int(count))
-        return verify(weights, cache, own, count, *rest, **options)
+        return verify(weights, cache, count, *rest, **options)
 
     monkeypatch.setattr(guessing, "verify", counted)
     return counts
@@ -140,7 +140,7 @@ def test_a_request_that_is_cancelled_leaves_its_lane_as_new(forwards, monkeypatc
     assert 0 < len(forwards) < 5
     wait_until_idle(model)
     (lane,) = model._lanes._idle
-    assert isinstance(lane, GuessLane) and lane._work is None
+    assert isinstance(lane, GuessLane) and lane._work is lane._cache is None
     again = model.sample((7, 8, 9), 1, sampling, seed=0)
     assert again == LocalModel(PARAMS, TINY, groups=1).sample((7, 8, 9), 1, sampling, seed=0)
     wait_until_idle(model)
