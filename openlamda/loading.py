@@ -45,10 +45,12 @@ def load(
 
 def parts(directory: Path, devices: int = 1) -> tuple["LocalModel", Tokenizer, Judges]:
     """What a model directory holds, ready to use. Raises UserError where it holds no model, or has no room."""
+    from openlamda.engine.allocator import keep_freed
     from openlamda.engine.local import keep_compiled  # jax: only once a model is wanted
     from openlamda.engine.start import start
     from openlamda.model.weights import load_config
 
+    keep_freed()
     keep_compiled(load_config(directory))
     engine = start(directory, devices)
     config, tokenizer = engine.config, Tokenizer.load(directory / "tokenizer.model")
