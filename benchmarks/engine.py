@@ -132,19 +132,27 @@ def research(lamda: Any, rounds: int) -> list[Result]:
 
 
 def dialogs(lamda: Any, rounds: int) -> list[Result]:
-    """The time of turn 20 over that of turn 2, of dialogs whose turns are given."""
+    """The time of turn 20 over that of turn 2 of a dialog whose turns are given. They take turns, as the machine's
+    speed changes, and each time the same text follows a number that makes it new.
+    """
     from openlamda.text.dialog import Dialog
 
     ratios = []
     for number in range(-1, rounds):
-        dialog, seconds = Dialog(), []
-        for _ in range(20):
+        dialog, before = Dialog(), {}
+        for turn in range(1, 21):
+            before[turn] = dialog
             dialog = dialog.say("user", f"{number}: {TURNS[1]}")
-            taken = [timed(lamda.reply, dialog, seed=seed)[0] for seed in range(5)]
-            seconds.append(median(taken))
+            if turn < 20:
+                lamda.reply(dialog)
             dialog = dialog.say("agent", TURNS[2])
+        seconds: dict[int, list[float]] = {2: [], 20: []}
+        for seed in range(7):
+            for turn, times in seconds.items():
+                new = before[turn].say("user", f"{number}, {seed}: {TURNS[1]}")
+                times.append(timed(lamda.reply, new, seed=seed)[0])
         if number >= 0:
-            ratios.append(seconds[19] / seconds[1])
+            ratios.append(median(seconds[20]) / median(seconds[2]))
     return [Result("turn 20 over turn 2", median(ratios), "x", f"{min(ratios):.2f} to {max(ratios):.2f}")]
 
 
