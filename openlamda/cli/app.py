@@ -75,7 +75,7 @@ def _load_verbs() -> None:
 
 def main() -> None:
     """The console command: exit code 2 and one line for the user's mistakes."""
-    gc.set_threshold(50_000)  # a start makes many objects that stay: to look through them takes a tenth of it
+    gc.set_threshold(50_000)  # a start makes many objects that stay, which are not to be looked through again and again
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without Unicode must not end a reply

@@ -182,9 +182,14 @@ class LocalModel:
         return [candidate for part in parts for candidate in part.candidates]
 
     def _look_ahead(self, S: int, P: int, sampling: Sampling) -> None:
-        """Have the code made for a first draw of a shape, and for what usually follows it."""
+        """Have the code made for a first draw of a shape, and for what usually follows it; not where there was one of
+        more candidates, whose lane will do (`Lanes.pays`).
+        """
+        if not compiled.keeps():
+            return
         draw = ahead.request(self._lanes, S, P, sampling)
-        if compiled.keeps() and draw.shape not in self._looked_ahead:
+        size, *rest = draw.shape
+        if all(other < size for other, *others in self._looked_ahead if others == rest):
             self._looked_ahead.add(draw.shape)
             ahead.beside([partial(ahead.to_draw, self._lanes, draw)])
             ahead.beside(ahead.after_draw(self._lanes, draw, NODES[0], TREES[0], READ[1]))

@@ -192,6 +192,16 @@ def test_what_follows_a_first_draw_is_compiled_beside_it(kept, monkeypatch):
     assert after == set(), after
 
 
+def test_no_code_is_made_ahead_for_fewer_candidates_than_a_lane_holds_already(kept):
+    model, prefix, sampling = LocalModel(PARAMS, TINY, lanes=1), tuple(range(5, 25)), Sampling(max_tokens=20, stop=(1,))
+    model.sample(prefix, 16, sampling, seed=0)
+    wait_for_what_is_compiled_ahead()
+    before = set(kept.iterdir())
+    model.sample(prefix, 4, sampling, seed=0)
+    wait_for_what_is_compiled_ahead()
+    assert set(kept.iterdir()) == before
+
+
 def test_a_folder_that_takes_no_file_makes_a_start_slower_and_nothing_else(folder, monkeypatch):
     (folder / "file").touch()
     monkeypatch.setattr(compiled, "_folder", folder / "file" / "below")

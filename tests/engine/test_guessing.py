@@ -13,6 +13,7 @@ from openlamda.engine import guessing
 from openlamda.engine.base import Cancelled, Limits, Sampling
 from openlamda.engine.guess_lane import READ, GuessLane
 from openlamda.engine.local import LocalModel
+from openlamda.engine.reading import SIZES
 from openlamda.model import params as weights
 from openlamda.model.config import ModelConfig
 
@@ -76,6 +77,14 @@ def test_what_repeats_takes_few_forwards_and_no_more_than_a_token_each_otherwise
     circle = prefix + said
     assert model.sample(circle, 1, Sampling(temperature=0, max_tokens=READ, stop=()), seed=0)[0].tokens
     assert forwards == [0]
+
+
+def test_what_is_said_may_need_more_room_than_its_prefix_had(model):
+    prefix = tuple(np.random.default_rng(5).integers(2, 50, 125).tolist())
+    sampling = Sampling(temperature=0, max_tokens=40, stop=())
+    (guessed,) = model.sample(prefix, 1, sampling, seed=0)
+    assert len(prefix) <= SIZES[0] < len(prefix) + len(guessed.tokens)
+    assert guessed.tokens == model.sample(prefix, 2, sampling, seed=0)[0].tokens
 
 
 def test_a_wrong_guess_is_read_for_nothing(model, forwards, monkeypatch):
