@@ -84,7 +84,9 @@ def test_what_is_said_may_need_more_room_than_its_prefix_had(model):
     sampling = Sampling(temperature=0, max_tokens=40, stop=())
     (guessed,) = model.sample(prefix, 1, sampling, seed=0)
     assert len(prefix) <= SIZES[0] < len(prefix) + len(guessed.tokens)
-    assert guessed.tokens == model.sample(prefix, 2, sampling, seed=0)[0].tokens
+    drawn = model.sample(prefix, 2, sampling, seed=0)[0]
+    assert guessed.tokens == drawn.tokens
+    assert guessed.logprob == pytest.approx(drawn.logprob, abs=1e-4)
 
 
 def test_a_wrong_guess_is_read_for_nothing(model, forwards, monkeypatch):
