@@ -22,17 +22,7 @@ from openlamda.engine.drawing import Group, Lane
 from openlamda.engine.guess_lane import READ
 from openlamda.engine.guessing import verify
 from openlamda.engine.lanes import SAID, Draw, Lanes, group_of
-from openlamda.engine.prefixes import BLOCK
-from openlamda.engine.reading import (
-    Cache,
-    gaps_after_each,
-    gaps_of_rows,
-    grown,
-    join_blocks,
-    logprobs_of,
-    read,
-    through,
-)
+from openlamda.engine.reading import Cache, gaps_after_each, gaps_of_rows, grown, logprobs_of, through
 from openlamda.engine.sampling import Rules
 
 THREAD = "openlamda-ahead"  # its name
@@ -64,14 +54,13 @@ def to_draw(lanes: Lanes, draw: Draw) -> None:
     drawing.advance(lanes.weights, *content(lanes, draw), np.int32(0), config=lanes.config, blocking=blocking)
 
 
-def after_draw(lanes: Lanes, draw: Draw, questions: int, nodes: int, tokens: int) -> list[Work]:
+def after_draw(lanes: Lanes, draw: Draw, questions: int, nodes: int) -> list[Work]:
     """The making of each thing that follows a draw, in the order of need: `questions` after each candidate, which said
     less than SAID tokens; the logprobs of single tokens; a greedy query; questions after a text, a tree of so many
-    `nodes`; so many more `tokens` of a prefix; one whose beginning is known.
+    `nodes`.
     """
     weights, config, cache, number, N = lanes.weights, lanes.config, draw.cache, array(), nodes
     top, (P, S, _) = weights.top, draw.shape
-    block = array(config.num_layers, 2, config.num_heads, BLOCK, config.d_head, dtype=lanes.dtype)
 
     def rate() -> None:
         own = drawing.leave(content(lanes, draw)[1], number, size=SAID[0])
@@ -92,8 +81,6 @@ def after_draw(lanes: Lanes, draw: Draw, questions: int, nodes: int, tokens: int
         lambda: logprobs_of(top, array(1, config.d_model, dtype=lanes.dtype), array(N), array(N)),
         query,
         ask,
-        lambda: read(weights, cache, array(tokens), number, size=S, config=config),
-        lambda: join_blocks([block] * (S // BLOCK), number),
     ]
 
 

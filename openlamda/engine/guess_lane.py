@@ -2,13 +2,16 @@
 
 import weakref
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from openlamda.engine import guessing
 from openlamda.engine.base import Candidate, Sampling, Tokens
 from openlamda.engine.lanes import Lanes
 from openlamda.engine.padding import padded_size
+from openlamda.engine.prefixes import BLOCK
 from openlamda.engine.reading import SIZES, Cache, grown
 from openlamda.engine.sampling import Rules
 from openlamda.engine.scheduler import Work
@@ -31,6 +34,18 @@ class Greedy:
         return GuessLane(lanes)
 
 
+class Guessed(NamedTuple):
+    """A candidate, and what was read of its prefix and of it: tokens, cache, the hidden state [D] after them, and the
+    blocks (reading.py) that became whole.
+    """
+
+    candidate: Candidate
+    read: Tokens
+    cache: Cache
+    last_D: jax.Array
+    blocks: list[jax.Array]
+
+
 class GuessLane:
     """A continuation of a prefix; what was said is read as more of that."""
 
@@ -41,6 +56,7 @@ class GuessLane:
         self._work: Work | None = None
         self._cache: Cache | None = None
         self._said: list[int] = []
+        self._blocks: list[jax.Array] = []
         self._logprob = 0.0
 
     def fits(self, work: Work) -> bool:
@@ -49,39 +65,44 @@ class GuessLane:
 
     def join(self, work: Work) -> None:
         """Begin a work with the next step."""
-        self._work, self._cache, self._said, self._logprob = work, work.request.cache, [], 0.0
+        self._work, self._cache = work, work.request.cache
+        self._said, self._blocks, self._logprob = [], [], 0.0
         self._rules = Rules.of([work.request.sampling], self._all.config.vocab_size)
 
-    def step(self) -> list[tuple[Work, Candidate]]:
-        """Read the last token and guesses; the work and its candidate where it has ended."""
+    def step(self) -> list[tuple[Work, Guessed]]:
+        """Read the last token and guesses; the work and what came of it where it has ended."""
         assert self._work is not None and self._cache is not None
         work, asked, weights = self._work, self._work.request, self._all.weights
         text = (*asked.prefix, *self._said)
         guesses = guessing.guess(text, READ - 1)
         tokens_N = np.zeros(READ, np.int32)
         tokens_N[: 1 + len(guesses)] = text[-1], *guesses
-        count = np.int32(len(self._said))
+        before, known = len(self._said), len(text) - 1
         with self._all.turns:
             token_N, logprob_N, read = guessing.verify(
-                weights, self._cache, count, tokens_N, self._rules, config=self._all.config
+                weights, self._cache, np.int32(before), tokens_N, self._rules, config=self._all.config
             )
             likeliest = list(zip(np.asarray(token_N).tolist(), np.asarray(logprob_N).tolist(), strict=True))
-        for guessed, (token, logprob) in zip((*guesses, None), likeliest, strict=False):
+        stopped = False
+        for guess, (token, logprob) in zip((*guesses, None), likeliest, strict=False):
             self._logprob += logprob
             stopped = token in asked.sampling.stop
             if not stopped:
                 self._said.append(token)
-            if stopped or len(self._said) == asked.sampling.max_tokens:
-                candidate = Candidate(tuple(self._said), self._logprob, stopped)
-                self.drop(work)
-                return [(work, candidate)]
-            if token != guessed:
+            if stopped or len(self._said) == asked.sampling.max_tokens or token != guess:
                 break
-        size = padded_size(len(asked.prefix) - 1 + len(self._said), SIZES)
+        now = known + len(self._said) - before + stopped  # all but the last token where it goes on or is cut
         with self._all.turns:
-            right = np.int32(len(self._said) - count)  # all but the last one, and the token before them
-            self._cache, _, _ = grown(weights.top, self._cache, *read, right, size=size)
-        return []
+            right, size = np.int32(now - known), padded_size(now, SIZES)
+            cache, last_D, added = grown(weights.top, self._cache, *read, right, size=size)
+        self._cache = cache
+        self._blocks += added[: now // BLOCK - known // BLOCK]
+        if not stopped and len(self._said) < asked.sampling.max_tokens:
+            return []
+        candidate = Candidate(tuple(self._said), self._logprob, stopped)
+        guessed = Guessed(candidate, (*asked.prefix, *self._said)[:now], cache, last_D, self._blocks)
+        self.drop(work)
+        return [(work, guessed)]
 
     def drop(self, work: Work) -> None:
         """Forget a work."""

@@ -48,6 +48,7 @@ from openlamda.model.weights import multiplies_bfloat16
 READ = (16, 32, 64, 128, 256)  # tokens of a prefix read at once
 TREES = (16, 64, 96, 128, 192, 256, 512, 1024)  # tokens of all continuations together
 LITTLE = 32  # tokens of a prefix are read along with a tree
+ONCE_MORE = 24  # tokens of a tree take as long as to begin another read
 NODES = (4, 5, 8, 64)  # tokens of the questions after each reply
 CACHE_BYTES = 2**28
 LIKELIEST = 20  # tokens that `likeliest` can name in a place
@@ -169,7 +170,9 @@ class LocalModel:
             (found,) = self._scheduler.run([Search(self._read(prefix[:-1]), prefix, n, sampling)], limits)
             return found
         if n == 1 and self._guesses and guessing.fits(sampling):
-            return self._scheduler.run([Greedy(self._read(prefix[:-1]), prefix, sampling)], limits)
+            (guessed,) = self._scheduler.run([Greedy(self._read(prefix[:-1]), prefix, sampling)], limits)
+            self._keep(guessed.read, guessed.cache, guessed.last_D, guessed.blocks)
+            return [guessed.candidate]
         # a lane draws few candidates quicker than many, but many lanes have to be free
         size = -(-n // self._at_once) if self._scheduler.idle else n
         size = min(max(size, CANDIDATES[0]), CANDIDATES[-1])
@@ -192,7 +195,7 @@ class LocalModel:
         if all(other < size for other, *others in self._looked_ahead if others == rest):
             self._looked_ahead.add(draw.shape)
             ahead.beside([partial(ahead.to_draw, self._lanes, draw)])
-            ahead.beside(ahead.after_draw(self._lanes, draw, NODES[0], TREES[0], READ[1]))
+            ahead.beside(ahead.after_draw(self._lanes, draw, NODES[0], TREES[0]))
 
     def score(self, prefix: Tokens, continuations: Sequence[Tokens]) -> list[list[float]]:
         """Logprobs of each continuation's tokens, all read in one forward as a tree whose root ends the prefix; where
@@ -277,7 +280,7 @@ class LocalModel:
         start = self._known(prefix[:-1])
         tree, nodes = after(start)
         unread = len(prefix) - 1 - start
-        apart = padded_size(len(tree) - unread, TREES) + padded_size(unread, READ)
+        apart = padded_size(len(tree) - unread, TREES) + padded_size(unread, READ) + ONCE_MORE
         if unread > LITTLE or padded_size(len(tree), TREES) > apart:
             start = len(prefix) - 1
             tree, nodes = after(start)
@@ -313,9 +316,25 @@ class LocalModel:
     def _known(self, prefix: Tokens) -> int:
         """How many of its first tokens need not be read."""
         with self._lock:
-            if self._caches.get(prefix) is not None:
-                return len(prefix)
-            return len(self._prefixes.find(prefix)) * BLOCK
+            return self._beginning(prefix)[0]
+
+    def _beginning(self, prefix: Tokens) -> tuple[int, Cache | list[jax.Array]]:
+        """How many of its first tokens need not be read, and their keys and values: as blocks, or whole if that leaves
+        less to read.
+        """
+        blocks = self._prefixes.find(prefix)
+        begun = max((tokens for tokens in self._caches if prefix[: len(tokens)] == tokens), key=len, default=())
+        if len(begun) > len(blocks) * BLOCK and (kept := self._caches.get(begun)):
+            cache, _ = kept
+            if cache.size == padded_size(len(prefix), SIZES):  # else all that reads it would be compiled for two sizes
+                return len(begun), cache
+        return len(blocks) * BLOCK, blocks
+
+    def _keep(self, prefix: Tokens, cache: Cache, last_D: jax.Array | None, new: Sequence[jax.Array]) -> None:
+        """Keep what was read of a prefix, and its last blocks."""
+        with self._lock:
+            self._prefixes.add(prefix, new)
+            self._caches.keep(prefix, (cache, last_D), _bytes(cache.layers))
 
     def _read(self, prefix: Tokens) -> Cache:
         """The prefix's keys and values: kept ones, and what follows them read now."""
@@ -326,20 +345,24 @@ class LocalModel:
         with self._lock:
             if (kept := self._caches.get(prefix)) is not None:
                 return kept
-            blocks = self._prefixes.find(prefix)
+            length, beginning = self._beginning(prefix)
         with self._turns:
-            cache, last_D, new = self._read_on(prefix, blocks)
-        with self._lock:
-            self._prefixes.add(prefix, new)
-            self._caches.keep(prefix, (cache, last_D), _bytes(cache.layers))
+            cache, last_D, new = self._read_on(prefix, length, beginning)
+        self._keep(prefix, cache, last_D, new)
         return cache, last_D
 
-    def _read_on(self, prefix: Tokens, blocks: list[jax.Array]) -> tuple[Cache, jax.Array | None, list[jax.Array]]:
-        """The cache of a prefix that begins with known blocks, its last hidden state, and the blocks after these."""
-        length, size = len(blocks) * BLOCK, padded_size(len(prefix), SIZES)
-        if blocks:
-            blocks = blocks + [self._no_block] * (size // BLOCK - len(blocks))
-        known = join_blocks(blocks, np.int32(length)) if blocks else self._no_cache.get(size, self._no_cache[0])
+    def _read_on(
+        self, prefix: Tokens, length: int, beginning: Cache | list[jax.Array]
+    ) -> tuple[Cache, jax.Array | None, list[jax.Array]]:
+        """The cache of a prefix whose first tokens are known, its last hidden state, and the blocks that it added."""
+        size = padded_size(len(prefix), SIZES)
+        if isinstance(beginning, Cache):
+            known = beginning
+        elif beginning:
+            blocks = beginning + [self._no_block] * (size // BLOCK - len(beginning))
+            known = join_blocks(blocks, np.int32(length))
+        else:
+            known = self._no_cache.get(size, self._no_cache[0])
         if length and length == len(prefix):
             return known, None, []
         last_D = None
@@ -350,7 +373,7 @@ class LocalModel:
             tokens_N[: len(now)] = now
             count = np.int32(len(now))
             known, last_D, added = read(self._weights, known, tokens_N, count, size=size, config=self.config)
-            new += added[: len(now) // BLOCK]
+            new += added[: (start + len(now)) // BLOCK - start // BLOCK]
         jax.block_until_ready(known.layers)
         return known, last_D, new
 

@@ -45,7 +45,7 @@ def read(
     weights: Layered, before: Cache, tokens_N: Array, count: ArrayLike, *, size: int, config: ModelConfig
 ) -> tuple[Cache, jax.Array, list[jax.Array]]:
     """The cache, padded to `size`, of a known one and the first `count` of some more tokens; the hidden state [D] after
-    the last of these; and the whole blocks [L, 2, H, BLOCK, K] of them.
+    the last of these; and blocks [L, 2, H, BLOCK, K] from the first that was not whole on, as many as they may fill.
     """
     return grown(weights.top, before, *through_chain(weights, before, tokens_N, config), count, size=size)
 
@@ -55,16 +55,18 @@ def grown(
     top: Params, before: Cache, x_BND: jax.Array, layers: Sequence[KeysValues], count: jax.Array, *, size: int
 ) -> tuple[Cache, jax.Array, list[jax.Array]]:
     """What `read` gives, of what the layers made of its tokens."""
-    N = x_BND.shape[1]
+    N, first = x_BND.shape[1], before.length // BLOCK * BLOCK
 
     def append(old_HSK: jax.Array, new_HNK: jax.Array) -> jax.Array:
         H, S, K = old_HSK.shape
         room = jnp.zeros((H, max(size, S) + N, K), new_HNK.dtype).at[:, :S].set(old_HSK)
-        return jax.lax.dynamic_update_slice(room, new_HNK, (0, before.length, 0))[:, :size]
+        return jax.lax.dynamic_update_slice(room, new_HNK, (0, before.length, 0))
 
-    cache = Cache(jax.tree.map(append, before.layers, tuple(layers)), before.length + count)
+    rooms = jax.tree.map(append, before.layers, tuple(layers))
+    cache = Cache(jax.tree.map(lambda room: room[:, :size], rooms), before.length + count)
     last_D = transformer.rms_norm(x_BND[0, jnp.maximum(count - 1, 0)][None], top["norm_final"])[0]
-    whole = jnp.stack([jnp.stack(layer) for layer in layers])
+    of_blocks = jax.tree.map(lambda room: jax.lax.dynamic_slice_in_dim(room, first, N, axis=1), rooms)
+    whole = jnp.stack([jnp.stack(layer) for layer in of_blocks])
     return cache, last_D, [whole[:, :, :, start : start + BLOCK] for start in range(0, N - BLOCK + 1, BLOCK)]
 
 

@@ -1,6 +1,7 @@
 """What was used lately, as much as a number of bytes holds."""
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key")
@@ -21,6 +22,10 @@ class Recent(Generic[Key, Value]):
             return None
         self._kept.move_to_end(key)
         return self._kept[key][0]
+
+    def __iter__(self) -> Iterator[Key]:
+        """The keys; none is used by that."""
+        return iter(self._kept)
 
     def keep(self, key: Key, value: Value, size: int) -> None:
         """Keep a value of so many bytes."""

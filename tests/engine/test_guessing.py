@@ -89,6 +89,21 @@ def test_what_is_said_may_need_more_room_than_its_prefix_had(model):
     assert guessed.logprob == pytest.approx(drawn.logprob, abs=1e-4)
 
 
+@pytest.mark.parametrize("stop", [(), tuple(range(0, 50, 3))])
+def test_what_a_candidate_said_is_known_where_the_text_goes_on(model, stop):
+    sampling = Sampling(temperature=0, max_tokens=40 if stop else 5, stop=stop)
+    for seed in range(99):
+        prefix = tuple(np.random.default_rng(seed).integers(2, 50, 21).tolist())
+        (said,) = model.sample(prefix, 1, sampling, 0)
+        text = prefix + said.tokens
+        assert model._known((*text, 5, 6)) == len(text) - (not said.finished)  # a last token that was cut is unread
+        plain = LocalModel(PARAMS, TINY)
+        np.testing.assert_allclose(model.score((*text, 5), [(6, 7)]), plain.score((*text, 5), [(6, 7)]), atol=1e-4)
+        if said.tokens and said.finished is bool(stop):
+            return
+    raise AssertionError("none that said something and stopped")
+
+
 def test_a_wrong_guess_is_read_for_nothing(model, forwards, monkeypatch):
     sampling = Sampling(temperature=0, max_tokens=12, stop=())
     right = model.sample((5, 6), 1, sampling, seed=0)

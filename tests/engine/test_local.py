@@ -190,6 +190,20 @@ def test_a_prompt_that_begins_as_another_did_is_scored_as_by_a_model_that_has_re
     np.testing.assert_allclose(gaps, plain_gaps(model, second, [(9,)]), atol=1e-4)
 
 
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=5).map(sorted))
+def test_blocks_of_a_prefix_that_was_read_bit_by_bit_are_those_of_one_read_at_once(fresh, lengths):
+    by_bits, at_once, text = fresh(), fresh(), some(8, 300)
+    for length in lengths:
+        by_bits.score(text[:length], [(5,)])
+        assert by_bits._known(text[:length]) == length
+    at_once.score(text[: lengths[-1]], [(5,)])
+    found, expected = (model._prefixes.find(text) for model in (by_bits, at_once))
+    assert len(found) == len(expected) == lengths[-1] // 16
+    for block, plain in zip(found, expected, strict=True):
+        np.testing.assert_allclose(block, plain, atol=1e-5)
+
+
 @pytest.mark.parametrize("known", [0, 16, 40])  # of the prefix's tokens, read before
 def test_the_little_that_is_unread_of_a_prefix_is_read_with_replies_and_more_is_read_apart_and_kept(fresh, known):
     prefix, short, long = some(5, 40), [some(6, 20)], [some(seed, 28) for seed in (6, 7)]

@@ -112,5 +112,6 @@ def test_late_values_take_no_more_bytes_than_allowed(most, uses):
         while sum(size for _, size in plain.values()) > most and len(plain) > 1:
             del plain[next(iter(plain))]
         assert sum(size for kept, (_, size) in plain.items() if kept != key) <= most
+        assert list(recent) == list(plain)
     for key in range(4):
         assert recent.get(key) == plain.get(key, (None, 0))[0]
