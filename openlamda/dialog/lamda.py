@@ -193,10 +193,10 @@ class Lamda:
         if not left:
             return []
         if results is not None:
-            failed = {i: self._failed(texts[i], results, context) for i in left}
-            supported = [i for i in left if not failed[i]]
+            failed = {text: self._failed(text, results, context) for text in {texts[i] for i in left}}
+            supported = [i for i in left if not failed[texts[i]]]
             for i in set(left) - set(supported) if supported else ():  # else one is said, and marked unverified
-                considered[i].dropped = failed[i]
+                considered[i].dropped = failed[texts[i]]
             left = supported or left
 
         def worth(i: int) -> float:

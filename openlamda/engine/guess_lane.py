@@ -35,14 +35,14 @@ class Greedy:
 
 
 class Guessed(NamedTuple):
-    """A candidate, and what was read of its prefix and of it: tokens, cache, the hidden state [D] after them, and the
-    blocks (reading.py) that became whole.
+    """A candidate, and what was read of its prefix and of it: tokens, cache, the hidden state [1, D] after them, and
+    the blocks (reading.py) that became whole.
     """
 
     candidate: Candidate
     read: Tokens
     cache: Cache
-    last_D: jax.Array
+    last_1D: jax.Array
     blocks: list[jax.Array]
 
 
@@ -94,13 +94,13 @@ class GuessLane:
         now = known + len(self._said) - before + stopped  # all but the last token where it goes on or is cut
         with self._all.turns:
             right, size = np.int32(now - known), padded_size(now, SIZES)
-            cache, last_D, added = grown(weights.top, self._cache, *read, right, size=size)
+            cache, last_1D, added = grown(weights.top, self._cache, *read, right, size=size)
         self._cache = cache
         self._blocks += added[: now // BLOCK - known // BLOCK]
         if not stopped and len(self._said) < asked.sampling.max_tokens:
             return []
         candidate = Candidate(tuple(self._said), self._logprob, stopped)
-        guessed = Guessed(candidate, (*asked.prefix, *self._said)[:now], cache, last_D, self._blocks)
+        guessed = Guessed(candidate, (*asked.prefix, *self._said)[:now], cache, last_1D, self._blocks)
         self.drop(work)
         return [(work, guessed)]
 

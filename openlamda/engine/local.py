@@ -171,7 +171,7 @@ class LocalModel:
             return found
         if n == 1 and self._guesses and guessing.fits(sampling):
             (guessed,) = self._scheduler.run([Greedy(self._read(prefix[:-1]), prefix, sampling)], limits)
-            self._keep(guessed.read, guessed.cache, guessed.last_D, guessed.blocks)
+            self._keep(guessed.read, guessed.cache, guessed.last_1D, guessed.blocks)
             return [guessed.candidate]
         # a lane draws few candidates quicker than many, but many lanes have to be free
         size = -(-n // self._at_once) if self._scheduler.idle else n
@@ -213,10 +213,8 @@ class LocalModel:
             return [[] for _ in continuations]
         pairs_2P = np.zeros((2, padded_size(len(asked), TREES)), np.int32)
         pairs_2P[:, : len(asked)] = np.array(asked).T
-        _, last_D = self._read_to_end(prefix) if len(tree) == 1 else (None, None)
-        if last_D is not None:
-            hidden_ND = last_D[None]
-        else:
+        _, hidden_ND = self._read_to_end(prefix) if len(tree) == 1 else (None, None)
+        if hidden_ND is None:
             cache = self._read(prefix[:-1])
             with self._turns:
                 hidden_ND, _ = extend(self._weights, cache, *tree.arrays(TREES), config=self.config)
@@ -330,26 +328,26 @@ class LocalModel:
                 return len(begun), cache
         return len(blocks) * BLOCK, blocks
 
-    def _keep(self, prefix: Tokens, cache: Cache, last_D: jax.Array | None, new: Sequence[jax.Array]) -> None:
+    def _keep(self, prefix: Tokens, cache: Cache, last_1D: jax.Array | None, new: Sequence[jax.Array]) -> None:
         """Keep what was read of a prefix, and its last blocks."""
         with self._lock:
             self._prefixes.add(prefix, new)
-            self._caches.keep(prefix, (cache, last_D), _bytes(cache.layers))
+            self._caches.keep(prefix, (cache, last_1D), _bytes(cache.layers))
 
     def _read(self, prefix: Tokens) -> Cache:
         """The prefix's keys and values: kept ones, and what follows them read now."""
         return self._read_to_end(prefix)[0]
 
     def _read_to_end(self, prefix: Tokens) -> tuple[Cache, jax.Array | None]:
-        """The prefix's keys and values, and the hidden state [D] after it, unless all of it was known by its blocks."""
+        """The prefix's keys and values, and the hidden state [1, D] after it, unless it was known by its blocks."""
         with self._lock:
             if (kept := self._caches.get(prefix)) is not None:
                 return kept
             length, beginning = self._beginning(prefix)
         with self._turns:
-            cache, last_D, new = self._read_on(prefix, length, beginning)
-        self._keep(prefix, cache, last_D, new)
-        return cache, last_D
+            cache, last_1D, new = self._read_on(prefix, length, beginning)
+        self._keep(prefix, cache, last_1D, new)
+        return cache, last_1D
 
     def _read_on(
         self, prefix: Tokens, length: int, beginning: Cache | list[jax.Array]
@@ -365,17 +363,17 @@ class LocalModel:
             known = self._no_cache.get(size, self._no_cache[0])
         if length and length == len(prefix):
             return known, None, []
-        last_D = None
+        last_1D = None
         new: list[jax.Array] = []
         for start in range(length, max(len(prefix), 1), READ[-1]):
             now = prefix[start : start + READ[-1]]
             tokens_N = np.zeros(padded_size(len(now), READ), np.int32)
             tokens_N[: len(now)] = now
             count = np.int32(len(now))
-            known, last_D, added = read(self._weights, known, tokens_N, count, size=size, config=self.config)
+            known, last_1D, added = read(self._weights, known, tokens_N, count, size=size, config=self.config)
             new += added[: (start + len(now)) // BLOCK - start // BLOCK]
         jax.block_until_ready(known.layers)
-        return known, last_D, new
+        return known, last_1D, new
 
 
 def portions(texts: Sequence[Tokens], sizes: Sequence[int], most: int) -> Iterator[list[Tokens]]:

@@ -44,8 +44,9 @@ class Cache(NamedTuple):
 def read(
     weights: Layered, before: Cache, tokens_N: Array, count: ArrayLike, *, size: int, config: ModelConfig
 ) -> tuple[Cache, jax.Array, list[jax.Array]]:
-    """The cache, padded to `size`, of a known one and the first `count` of some more tokens; the hidden state [D] after
-    the last of these; and blocks [L, 2, H, BLOCK, K] from the first that was not whole on, as many as they may fill.
+    """The cache, padded to `size`, of a known one and the first `count` of some more tokens; the hidden state [1, D]
+    after the last of these; and blocks [L, 2, H, BLOCK, K] from the first that was not whole on, as many as they may
+    fill.
     """
     return grown(weights.top, before, *through_chain(weights, before, tokens_N, config), count, size=size)
 
@@ -64,10 +65,10 @@ def grown(
 
     rooms = jax.tree.map(append, before.layers, tuple(layers))
     cache = Cache(jax.tree.map(lambda room: room[:, :size], rooms), before.length + count)
-    last_D = transformer.rms_norm(x_BND[0, jnp.maximum(count - 1, 0)][None], top["norm_final"])[0]
+    last_1D = transformer.rms_norm(x_BND[0, jnp.maximum(count - 1, 0)][None], top["norm_final"])
     of_blocks = jax.tree.map(lambda room: jax.lax.dynamic_slice_in_dim(room, first, N, axis=1), rooms)
     whole = jnp.stack([jnp.stack(layer) for layer in of_blocks])
-    return cache, last_D, [whole[:, :, :, start : start + BLOCK] for start in range(0, N - BLOCK + 1, BLOCK)]
+    return cache, last_1D, [whole[:, :, :, start : start + BLOCK] for start in range(0, N - BLOCK + 1, BLOCK)]
 
 
 @compiled()
