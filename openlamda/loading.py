@@ -46,7 +46,7 @@ def load(
 def parts(directory: Path, devices: int = 1) -> tuple["LocalModel", Tokenizer, Judges]:
     """What a model directory holds, ready to use. Raises UserError where it holds no model, or has no room."""
     from openlamda.engine.allocator import keep_freed
-    from openlamda.engine.local import keep_compiled  # jax: only once a model is wanted
+    from openlamda.engine.compiled import keep_compiled  # jax: only once a model is wanted
     from openlamda.engine.start import start
     from openlamda.model.weights import load_config
 

@@ -104,7 +104,7 @@ def _accelerator() -> Check:
 
 
 def _cache() -> Check:
-    from openlamda.engine.local import compiled_folder
+    from openlamda.engine.compiled import compiled_folder
 
     folder = compiled_folder()
     if folder is None:

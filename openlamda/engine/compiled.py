@@ -34,6 +34,24 @@ _folder: Path | None = None
 _functions: dict[str, "Compiled"] = {}
 
 
+def compiled_folder() -> Path | None:
+    """Where compiled code is kept: in the user's cache folder, if there is one."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "openlamda" / "compiled"
+    except RuntimeError:  # no home, as in some containers
+        return None
+
+
+def keep_compiled(model: Hashable) -> None:
+    """Keep compiled code of models of a shape, so that the next start is quick."""
+    folder = compiled_folder()
+    if folder is None or keep_in(folder, model):
+        return
+    jax.config.update("jax_compilation_cache_dir", str(folder / "jax"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+
+
 def keep_in(folder: Path, model: Hashable) -> bool:
     """Keep what is compiled from now on, for models of one shape, in a folder, and take what is there; False where that
     is not for this device.

@@ -4,14 +4,17 @@ On a CPU a group has a lane of its own, and each core runs one: a step of a few 
 cores. Elsewhere a step reads all weights from memory whoever is drawn, so groups share a lane.
 """
 
+import os
 import weakref
 from collections import Counter, deque
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from openlamda.engine import drawing, scheduler
 from openlamda.engine.base import Candidate, Sampling, Tokens
@@ -22,12 +25,28 @@ from openlamda.engine.reading import Cache, KeysValues
 from openlamda.engine.sampling import Rules, uniforms
 from openlamda.engine.scheduler import Work
 from openlamda.model.config import ModelConfig
+from openlamda.model.weights import multiplies_bfloat16
 
 CANDIDATES = (4, 8, 16)  # of a group; a group alone becomes one of 4 when so few are left
 STEPS_KEPT = (16, 80, 320, 1280)
 SAID = (32,)  # places of a drawn group's candidates that are kept, or all
 KEPT = 6  # lanes that are not in use
 OFTEN = 6  # times that a size was wanted beside a larger one, before it pays to compile it
+
+
+def usual_lanes(mesh: Mesh | None = None) -> tuple[int, int]:
+    """How many groups are drawn in one step, and how many computations are under way: on a CPU one, and as many as
+    cores with AMX, half as many without, since a product of float32 keeps two busy; elsewhere 16 and two. One, where it
+    is split over devices.
+    """
+    if jax.default_backend() != "cpu":
+        return 16, 1 if mesh else 2
+    return 1, 1 if mesh else cores() if multiplies_bfloat16() else max(1, cores() // 2)
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

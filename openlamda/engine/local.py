@@ -3,26 +3,21 @@
 Arrays are padded to a few sizes so that few shapes are compiled; compiled code is kept on disk between starts.
 """
 
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 
 from openlamda.engine import ahead, bulk, compiled, guessing
 from openlamda.engine.base import Candidate, Limits, Sampling, TextTree, Tokens
 from openlamda.engine.guess_lane import Greedy
-from openlamda.engine.lanes import CANDIDATES, KEPT, Draw, Drawn, Lanes
+from openlamda.engine.lanes import CANDIDATES, KEPT, Draw, Drawn, Lanes, usual_lanes
 from openlamda.engine.layered import Layered, layered
 from openlamda.engine.padding import padded_size
-from openlamda.engine.prefixes import BLOCK, Prefixes
 from openlamda.engine.reading import (
     SIZES,
     Cache,
@@ -30,22 +25,18 @@ from openlamda.engine.reading import (
     extend,
     gaps_after,
     gaps_after_each,
-    join_blocks,
     likeliest_of,
     logprobs_of,
-    no_cache,
-    read,
 )
 from openlamda.engine.recent import Recent
 from openlamda.engine.scheduler import Scheduler
 from openlamda.engine.search_lane import Search
+from openlamda.engine.texts import READ, Texts
 from openlamda.engine.tree import Tree
 from openlamda.model.config import ModelConfig
 from openlamda.model.params import Params
 from openlamda.model.quantized import activation_dtype
-from openlamda.model.weights import multiplies_bfloat16
 
-READ = (16, 32, 64, 128, 256)  # tokens of a prefix read at once
 TREES = (16, 64, 96, 128, 192, 256, 512, 1024)  # tokens of all continuations together
 LITTLE = 32  # tokens of a prefix are read along with a tree
 ONCE_MORE = 24  # tokens of a tree take as long as to begin another read
@@ -53,41 +44,6 @@ NODES = (4, 5, 8, 64)  # tokens of the questions after each reply
 CACHE_BYTES = 2**28
 LIKELIEST = 20  # tokens that `likeliest` can name in a place
 NO_LIMITS = Limits()
-
-
-def usual_lanes(mesh: Mesh | None = None) -> tuple[int, int]:
-    """How many groups are drawn in one step, and how many computations are under way: on a CPU one, and as many as
-    cores with AMX, half as many without, since a product of float32 keeps two busy; elsewhere 16 and two. One, where it
-    is split over devices.
-    """
-    if jax.default_backend() != "cpu":
-        return 16, 1 if mesh else 2
-    return 1, 1 if mesh else cores() if multiplies_bfloat16() else max(1, cores() // 2)
-
-
-def compiled_folder() -> Path | None:
-    """Where compiled code is kept: in the user's cache folder, if there is one."""
-    try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "openlamda" / "compiled"
-    except RuntimeError:  # no home, as in some containers
-        return None
-
-
-def keep_compiled(config: ModelConfig) -> None:
-    """Keep compiled code of models of a shape, so that the next start is quick."""
-    folder = compiled_folder()
-    if folder is None:
-        return
-    if compiled.keep_in(folder, config):
-        return
-    jax.config.update("jax_compilation_cache_dir", str(folder / "jax"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Read(NamedTuple):
@@ -131,18 +87,13 @@ class LocalModel:
         self.config = config
         self._weights = params if isinstance(params, Layered) else layered(params, config)
         self._dtype = str(activation_dtype(self._weights.top, self._weights.mesh is not None))
-        token_bytes = 2 * config.num_layers * config.num_heads * config.d_head * jnp.dtype(self._dtype).itemsize
-        self._no_block = jnp.zeros((config.num_layers, 2, config.num_heads, BLOCK, config.d_head), self._dtype)
-        # short prefixes are read after padding, in shapes that trees after them have, too; longer ones after nothing
-        self._no_cache = {size: no_cache(config, self._dtype, size) for size in (0, SIZES[0])}
-        self._lock = threading.Lock()
-        self._prefixes: Prefixes[jax.Array] = Prefixes(max(1, cache_bytes // 3 // (BLOCK * token_bytes)))
-        self._caches: Recent[Tokens, tuple[Cache, jax.Array | None]] = Recent(cache_bytes // 3)
-        self._drawn: Recent[Tokens, list[Read]] = Recent(cache_bytes // 3)
         usual = usual_lanes(self._weights.mesh)
         self._at_once = 1 if self._weights.mesh else lanes or usual[1]
-        self._looked_ahead: set[tuple[int, int, int]] = set()
         self._turns = threading.BoundedSemaphore(self._at_once)
+        self._lock = threading.Lock()
+        self._texts = Texts(self._weights, config, self._dtype, cache_bytes // 3, self._turns)
+        self._drawn: Recent[Tokens, list[Read]] = Recent(cache_bytes // 3)
+        self._looked_ahead: set[tuple[int, int, int]] = set()
         self._pool = ThreadPoolExecutor(self._at_once)
         self._lanes = Lanes(self._weights, config, self._dtype, groups or usual[0], self._turns, idle_lanes)
         # where a lane holds one group, nobody's company is lost by reading guesses of one's own
@@ -167,17 +118,17 @@ class LocalModel:
             raise ValueError(f"n: {n}, expected at most as many as beams, {sampling.beams}")
         self._scheduler.check(limits)
         if sampling.beams:
-            (found,) = self._scheduler.run([Search(self._read(prefix[:-1]), prefix, n, sampling)], limits)
+            (found,) = self._scheduler.run([Search(self._texts.read(prefix[:-1]), prefix, n, sampling)], limits)
             return found
         if n == 1 and self._guesses and guessing.fits(sampling):
-            (guessed,) = self._scheduler.run([Greedy(self._read(prefix[:-1]), prefix, sampling)], limits)
-            self._keep(guessed.read, guessed.cache, guessed.last_1D, guessed.blocks)
+            (guessed,) = self._scheduler.run([Greedy(self._texts.read(prefix[:-1]), prefix, sampling)], limits)
+            self._texts.keep(guessed.read, guessed.cache, guessed.last_1D, guessed.blocks)
             return [guessed.candidate]
         # a lane draws few candidates quicker than many, but many lanes have to be free
         size = -(-n // self._at_once) if self._scheduler.idle else n
         size = min(max(size, CANDIDATES[0]), CANDIDATES[-1])
         self._look_ahead(padded_size(len(prefix) - 1, SIZES), size, sampling)
-        cache = self._read(prefix[:-1])
+        cache = self._texts.read(prefix[:-1])
         draws = [Draw(cache, prefix, min(size, n - start), start, sampling, seed) for start in range(0, n, size)]
         parts: list[Drawn] = self._scheduler.run(draws, limits)
         with self._lock:
@@ -213,9 +164,9 @@ class LocalModel:
             return [[] for _ in continuations]
         pairs_2P = np.zeros((2, padded_size(len(asked), TREES)), np.int32)
         pairs_2P[:, : len(asked)] = np.array(asked).T
-        _, hidden_ND = self._read_to_end(prefix) if len(tree) == 1 else (None, None)
+        _, hidden_ND = self._texts.read_to_end(prefix) if len(tree) == 1 else (None, None)
         if hidden_ND is None:
-            cache = self._read(prefix[:-1])
+            cache = self._texts.read(prefix[:-1])
             with self._turns:
                 hidden_ND, _ = extend(self._weights, cache, *tree.arrays(TREES), config=self.config)
         with self._turns:
@@ -232,7 +183,7 @@ class LocalModel:
         nodes = [0]
         for token in continuation[:-1]:
             nodes.append(tree.child(nodes[-1], token))
-        cache = self._read(prefix[:-1])
+        cache = self._texts.read(prefix[:-1])
         with self._turns:
             hidden_ND, _ = extend(self._weights, cache, *tree.arrays(TREES), config=self.config)
             found = likeliest_of(self._weights.top, hidden_ND, k=min(LIKELIEST, self.config.vocab_size))
@@ -251,7 +202,7 @@ class LocalModel:
             parts = self._drawn.get(prefix) or []
         known = {reply: part for part in parts for reply in part.place}
         if all(questions) and all(reply in known for reply in replies):  # only what is asked after them is read
-            cache = self._read(prefix[:-1])
+            cache = self._texts.read(prefix[:-1])
             wanted = [part for part in parts if any(known[reply] is part for reply in replies)]
             rated = self._pool.map(lambda part: self._rate_drawn(cache, part, questions, yes, no), wanted)
             gaps = {reply: row for part in rated for reply, row in part.items()}
@@ -275,14 +226,14 @@ class LocalModel:
             end = tree.path(0, prefix[start + 1 :])
             return tree, [tree.path(tree.path(end, reply), question) for reply in replies for question in questions]
 
-        start = self._known(prefix[:-1])
+        start = self._texts.known(prefix[:-1])
         tree, nodes = after(start)
         unread = len(prefix) - 1 - start
         apart = padded_size(len(tree) - unread, TREES) + padded_size(unread, READ) + ONCE_MORE
         if unread > LITTLE or padded_size(len(tree), TREES) > apart:
             start = len(prefix) - 1
             tree, nodes = after(start)
-        cache = self._read(prefix[:start])
+        cache = self._texts.read(prefix[:start])
         node_M = np.zeros(padded_size(len(nodes), TREES), np.int32)
         node_M[: len(nodes)] = nodes
         with self._turns:
@@ -310,70 +261,6 @@ class LocalModel:
         """The gap of `yes` and `no` for each branch and question (engine/bulk.py)."""
         with self._turns:
             return bulk.rate_all(self._weights, self.config, trees, questions, yes, no, batch_rows).tolist()
-
-    def _known(self, prefix: Tokens) -> int:
-        """How many of its first tokens need not be read."""
-        with self._lock:
-            return self._beginning(prefix)[0]
-
-    def _beginning(self, prefix: Tokens) -> tuple[int, Cache | list[jax.Array]]:
-        """How many of its first tokens need not be read, and their keys and values: as blocks, or whole if that leaves
-        less to read.
-        """
-        blocks = self._prefixes.find(prefix)
-        begun = max((tokens for tokens in self._caches if prefix[: len(tokens)] == tokens), key=len, default=())
-        if len(begun) > len(blocks) * BLOCK and (kept := self._caches.get(begun)):
-            cache, _ = kept
-            if cache.size == padded_size(len(prefix), SIZES):  # else all that reads it would be compiled for two sizes
-                return len(begun), cache
-        return len(blocks) * BLOCK, blocks
-
-    def _keep(self, prefix: Tokens, cache: Cache, last_1D: jax.Array | None, new: Sequence[jax.Array]) -> None:
-        """Keep what was read of a prefix, and its last blocks."""
-        with self._lock:
-            self._prefixes.add(prefix, new)
-            self._caches.keep(prefix, (cache, last_1D), _bytes(cache.layers))
-
-    def _read(self, prefix: Tokens) -> Cache:
-        """The prefix's keys and values: kept ones, and what follows them read now."""
-        return self._read_to_end(prefix)[0]
-
-    def _read_to_end(self, prefix: Tokens) -> tuple[Cache, jax.Array | None]:
-        """The prefix's keys and values, and the hidden state [1, D] after it, unless it was known by its blocks."""
-        with self._lock:
-            if (kept := self._caches.get(prefix)) is not None:
-                return kept
-            length, beginning = self._beginning(prefix)
-        with self._turns:
-            cache, last_1D, new = self._read_on(prefix, length, beginning)
-        self._keep(prefix, cache, last_1D, new)
-        return cache, last_1D
-
-    def _read_on(
-        self, prefix: Tokens, length: int, beginning: Cache | list[jax.Array]
-    ) -> tuple[Cache, jax.Array | None, list[jax.Array]]:
-        """The cache of a prefix whose first tokens are known, its last hidden state, and the blocks that it added."""
-        size = padded_size(len(prefix), SIZES)
-        if isinstance(beginning, Cache):
-            known = beginning
-        elif beginning:
-            blocks = beginning + [self._no_block] * (size // BLOCK - len(beginning))
-            known = join_blocks(blocks, np.int32(length))
-        else:
-            known = self._no_cache.get(size, self._no_cache[0])
-        if length and length == len(prefix):
-            return known, None, []
-        last_1D = None
-        new: list[jax.Array] = []
-        for start in range(length, max(len(prefix), 1), READ[-1]):
-            now = prefix[start : start + READ[-1]]
-            tokens_N = np.zeros(padded_size(len(now), READ), np.int32)
-            tokens_N[: len(now)] = now
-            count = np.int32(len(now))
-            known, last_1D, added = read(self._weights, known, tokens_N, count, size=size, config=self.config)
-            new += added[: (start + len(now)) // BLOCK - start // BLOCK]
-        jax.block_until_ready(known.layers)
-        return known, last_1D, new
 
 
 def portions(texts: Sequence[Tokens], sizes: Sequence[int], most: int) -> Iterator[list[Tokens]]:

@@ -7,9 +7,9 @@ from pathlib import Path
 import jax
 
 from openlamda.engine import memory
-from openlamda.engine.lanes import KEPT
+from openlamda.engine.lanes import KEPT, usual_lanes
 from openlamda.engine.layered import layered
-from openlamda.engine.local import CACHE_BYTES, LocalModel, usual_lanes
+from openlamda.engine.local import CACHE_BYTES, LocalModel
 from openlamda.model import weights
 from openlamda.model.sharding import decode_mesh
 

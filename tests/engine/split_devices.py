@@ -128,8 +128,8 @@ def main() -> None:
             assert_alike(answers(model), expected)
             assert_no_weight_is_exchanged(groups)
             stages = [stage for lane in model._lanes._idle if isinstance(lane, Lane) for stage in lane._stages]
-            caches = [cache.layers for (cache, _), _ in model._caches._kept.values()]
-            blocks = [block for _, _, block in model._prefixes._kept.values()]
+            caches = [cache.layers for (cache, _), _ in model._texts.whole._kept.values()]
+            blocks = [block for _, _, block in model._texts.blocks._kept.values()]
             drawn = [part.own for parts, _ in model._drawn._kept.values() for part in parts]
             assert stages and caches and blocks and drawn
             lanes = [(stage.lane.own, stage.groups.prefix) for stage in stages]

@@ -234,15 +234,15 @@ def test_memory_is_bounded():
         prefix += some(number, 40)
         replies = [candidate.tokens for candidate in model.sample(prefix, n, sampling, seed)]
         model.rate(prefix, replies[:4], QUESTIONS, 2, 3)
-    assert len(model._prefixes) <= model._prefixes.most <= most // 3 // (16 * 512)  # a token has 512 bytes
-    caches = [cache.layers for (cache, _), _ in model._caches._kept.values()]
+    assert len(model._texts.blocks) <= model._texts.blocks.most <= most // 3 // (16 * 512)  # a token has 512 bytes
+    caches = [cache.layers for (cache, _), _ in model._texts.whole._kept.values()]
     drawn = [part.own for parts, _ in model._drawn._kept.values() for part in parts]
     for kept in (caches, drawn):
         assert most // 9 < bytes_of(kept) <= most // 3
     assert len(model._lanes._idle) <= lanes.KEPT
     of_lanes = bytes_of([(stage.groups, stage.lane) for stage in idle_stages(model)])
     gc.collect()
-    held = bytes_of([caches, drawn, model._weights]) + of_lanes + len(model._prefixes) * 16 * 512
+    held = bytes_of([caches, drawn, model._weights]) + of_lanes + len(model._texts.blocks) * 16 * 512
     assert bytes_of(jax.live_arrays()) - before < held + 2**15  # and nothing else is held
     fresh = LocalModel(PARAMS, TINY)
     np.testing.assert_allclose(model.score(some(0, 60), [(5, 6)]), fresh.score(some(0, 60), [(5, 6)]), atol=1e-5)

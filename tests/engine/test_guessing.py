@@ -96,7 +96,7 @@ def test_what_a_candidate_said_is_known_where_the_text_goes_on(model, stop):
         prefix = tuple(np.random.default_rng(seed).integers(2, 50, 21).tolist())
         (said,) = model.sample(prefix, 1, sampling, 0)
         text = prefix + said.tokens
-        assert model._known((*text, 5, 6)) == len(text) - (not said.finished)  # a last token that was cut is unread
+        assert model._texts.known((*text, 5, 6)) == len(text) - (not said.finished)  # else the last one is unread
         plain = LocalModel(PARAMS, TINY)
         np.testing.assert_allclose(model.score((*text, 5), [(6, 7)]), plain.score((*text, 5), [(6, 7)]), atol=1e-4)
         if said.tokens and said.finished is bool(stop):

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from openlamda.engine import local
+from openlamda.engine import lanes
 from openlamda.engine.layered import MATRICES, layered
 from openlamda.model import params as parameters
 from openlamda.model.config import ModelConfig
@@ -44,7 +44,7 @@ def test_a_cpu_without_amx_has_matrices_turned(monkeypatch):
 
 
 def test_without_amx_a_computation_has_two_cores(monkeypatch):
-    for has, count, lanes in ((True, 8, 8), (False, 8, 4), (False, 3, 1), (False, 1, 1)):
-        monkeypatch.setattr(local, "multiplies_bfloat16", lambda has=has: has)
-        monkeypatch.setattr(local, "cores", lambda count=count: count)
-        assert local.usual_lanes() == (1, lanes)
+    for has, count, expected in ((True, 8, 8), (False, 8, 4), (False, 3, 1), (False, 1, 1)):
+        monkeypatch.setattr(lanes, "multiplies_bfloat16", lambda has=has: has)
+        monkeypatch.setattr(lanes, "cores", lambda count=count: count)
+        assert lanes.usual_lanes() == (1, expected)

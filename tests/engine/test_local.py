@@ -184,7 +184,7 @@ def test_a_prompt_that_begins_as_another_did_is_scored_as_by_a_model_that_has_re
     model, shared = fresh(), some(2, 40)
     first, second = (shared + some(seed, 30) for seed in (3, 4))
     model.score(first, [(5,)])
-    assert len(model._prefixes.find(second)) == 2  # blocks of 16 tokens
+    assert len(model._texts.blocks.find(second)) == 2  # blocks of 16 tokens
     np.testing.assert_allclose(model.score(second, [(5, 6)]), fresh().score(second, [(5, 6)]), atol=1e-5)
     gaps = model.rate(second, [(9,)], QUESTIONS, 2, 3)
     np.testing.assert_allclose(gaps, plain_gaps(model, second, [(9,)]), atol=1e-4)
@@ -196,9 +196,9 @@ def test_blocks_of_a_prefix_that_was_read_bit_by_bit_are_those_of_one_read_at_on
     by_bits, at_once, text = fresh(), fresh(), some(8, 300)
     for length in lengths:
         by_bits.score(text[:length], [(5,)])
-        assert by_bits._known(text[:length]) == length
+        assert by_bits._texts.known(text[:length]) == length
     at_once.score(text[: lengths[-1]], [(5,)])
-    found, expected = (model._prefixes.find(text) for model in (by_bits, at_once))
+    found, expected = (model._texts.blocks.find(text) for model in (by_bits, at_once))
     assert len(found) == len(expected) == lengths[-1] // 16
     for block, plain in zip(found, expected, strict=True):
         np.testing.assert_allclose(block, plain, atol=1e-5)
@@ -213,7 +213,7 @@ def test_the_little_that_is_unread_of_a_prefix_is_read_with_replies_and_more_is_
             model.score(prefix[: known + 1], [(5,)])
         gaps = model.rate(prefix, replies, QUESTIONS[:2], 2, 3)
         np.testing.assert_allclose(gaps, plain_gaps(model, prefix, replies, QUESTIONS[:2]), atol=1e-4)
-        assert (len(model._prefixes.find(prefix)) == 2) is (known != 16)
+        assert (len(model._texts.blocks.find(prefix)) == 2) is (known != 16)
 
 
 def grams(tokens, size):
