@@ -85,6 +85,11 @@ def timed(call: Callable[..., Any], *arguments: Any, **options: Any) -> tuple[fl
     return time.perf_counter() - began, result
 
 
+def written(value: float) -> str:
+    """Four digits, or all before the point."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
+
+
 def judging(lamda: Any, rounds: int) -> list[Result]:
     """What rating 16 candidates on five attributes costs beside drawing them."""
     from openlamda.engine.base import Sampling
@@ -267,7 +272,7 @@ def main() -> None:
     for name, part in parts.items():
         if name in arguments.only:
             results += part()
-    table = "\n".join(f"| {r.name} | {r.value:,.4g} {r.unit} | {r.note} |" for r in results)
+    table = "\n".join(f"| {r.name} | {written(r.value)} {r.unit} | {r.note} |" for r in results)
     print(f"| | | |\n|---|---:|---|\n{table}")
     if arguments.output is not None:
         arguments.output.mkdir(parents=True, exist_ok=True)
